@@ -1,0 +1,29 @@
+"""Decide which pictures to make and why, before any is made."""
+
+from newbie_core.plans.causes import Cause
+from newbie_core.plans.job import Capabilities, EngineIdentity, Job, derive_seed, job_key
+from newbie_core.plans.pictures import Picture
+from newbie_core.plans.planning import Change, Item, Plan, PlanOptions, estimate_seconds, make_plan
+from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, TableValues
+from newbie_core.plans.prompt_memo import Memo
+
+__all__ = [
+    "Capabilities",
+    "Cause",
+    "Change",
+    "EngineIdentity",
+    "Item",
+    "Job",
+    "Memo",
+    "Picture",
+    "Plan",
+    "PlanOptions",
+    "Previous",
+    "PreviousEntry",
+    "Recipe",
+    "TableValues",
+    "derive_seed",
+    "estimate_seconds",
+    "job_key",
+    "make_plan",
+]

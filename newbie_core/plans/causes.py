@@ -1,0 +1,155 @@
+"""Why a picture changes: the cell, the setting, the template or the engine that differs from the release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from newbie_core.catalogs import Catalog
+from newbie_core.plans.job import EngineIdentity
+from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, source_rows
+from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, TableValues
+
+CauseKind = Literal["cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One reason: where it stands (`characters!D14`, `catalog.toml picture.steps`), from what, to what."""
+
+    kind: CauseKind
+    where: str
+    before: str | None = None
+    after: str | None = None
+
+    def __str__(self) -> str:
+        if self.before is None and self.after is None:
+            return self.where
+        return f"{self.where} {_shown(self.before)} → {_shown(self.after)}"
+
+    def record(self) -> dict[str, str | None]:
+        """The cause as programs read it."""
+        return {"kind": self.kind, "where": self.where, "from": self.before, "to": self.after}
+
+
+def _shown(text: str | None) -> str:
+    return "(empty)" if not text else f'"{text}"'
+
+
+class CauseFinder:
+    """Explains changed pictures against one previous release."""
+
+    def __init__(self, catalog: Catalog, engine: EngineIdentity, recipe_of: Recipe, previous: Previous) -> None:
+        self._catalog = catalog
+        self._engine = engine
+        self._now = recipe_of
+        self._previous = previous
+        self._tables: Mapping[str, TableValues] | None = None
+        self._known: dict[tuple[str, str], tuple[Cause, ...]] = {}
+
+    def changed(self, picture: Picture, entry: PreviousEntry, prompt: str) -> tuple[Cause, ...]:
+        """Why `picture` differs from the released `entry`."""
+        before = self._previous.recipes[entry.recipe]
+        causes = [*self._engine_causes(before), *self._template_causes(before)]
+        size_differs = (picture.width, picture.height) != (entry.width, entry.height)
+        settings_differ = (picture.steps, picture.guidance, picture.negative) != (
+            before.steps, before.guidance, before.negative,
+        )  # fmt: skip
+        if prompt != entry.prompt or picture.seed != entry.seed or size_differs or settings_differ:
+            causes.extend(self._cell_causes(picture))
+            causes.extend(self._setting_causes())
+        if not causes:
+            causes.append(Cause(kind="prompt", where="prompt", before=entry.prompt[:10], after=prompt[:10]))
+        return tuple(causes)
+
+    def added(self, picture: Picture) -> tuple[Cause, ...]:
+        """Why `picture` is new: the rows that the last release did not know."""
+        old = self._load()
+        causes = []
+        for name, row in source_rows(self._catalog, picture):
+            if row.id not in old.get(name, {}):
+                table = self._catalog.tables[name]
+                causes.append(Cause(kind="row", where=f'{table.address(row, "id")} new row "{row.id}"'))
+        return tuple(causes) or (Cause(kind="row", where="new combination of known rows"),)
+
+    def removed(self, picture_id: str) -> tuple[Cause, ...]:
+        """Why a released picture is no longer asked for."""
+        parts = picture_id.split("#")[0].split("/")
+        order = self._catalog.table_order()
+        causes = []
+        if len(parts) == len(order):
+            for name, row_id in zip(order, parts, strict=True):
+                causes.extend(self._row_gone(name, row_id))
+        return tuple(causes) or (Cause(kind="removed", where="no longer asked for"),)
+
+    def _row_gone(self, name: str, row_id: str) -> list[Cause]:
+        table = self._catalog.tables[name]
+        row = table.by_id(row_id)
+        if row is None:
+            return [Cause(kind="removed", where=f'sheet "{table.name}" has no row "{row_id}" any more')]
+        if "enabled" in row.values:
+            before = self._load().get(name, {}).get(row_id, {}).get("enabled")
+            if before != row.values["enabled"]:
+                where = table.address(row, "enabled")
+                return [Cause(kind="cell", where=where, before=before, after=row.values["enabled"])]
+        return []
+
+    def _engine_causes(self, before: Recipe) -> list[Cause]:
+        if before.engine == self._now.engine:
+            return []
+        old, new = self._previous.engine_parts, {"engine": self._engine.name, **self._engine.parts}
+        causes = [
+            Cause(kind="engine", where=f"engine {part}", before=old.get(part), after=new.get(part))
+            for part in sorted({*old, *new})
+            if old.get(part) != new.get(part)
+        ]
+        return causes or [Cause(kind="engine", where="engine", before=before.engine[:10], after=self._now.engine[:10])]
+
+    def _template_causes(self, before: Recipe) -> list[Cause]:
+        if before.template == self._now.template:
+            return []
+        name, old_name = self._catalog.template.name, self._previous.template_name
+        if name != old_name:
+            return [Cause(kind="template", where="template", before=old_name, after=name)]
+        where = f"template {name}"
+        return [Cause(kind="template", where=where, before=before.template[:10], after=self._now.template[:10])]
+
+    def _setting_causes(self) -> list[Cause]:
+        old, new = self._previous.settings, self._catalog.settings.flat()
+        return [
+            Cause(kind="setting", where=f"catalog.toml {key}", before=old.get(key), after=new.get(key))
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        ]
+
+    def _cell_causes(self, picture: Picture) -> list[Cause]:
+        causes: list[Cause] = []
+        for name, row in source_rows(self._catalog, picture):
+            if (name, row.id) not in self._known:
+                self._known[name, row.id] = tuple(self._row_causes(name, row.id))
+            causes.extend(self._known[name, row.id])
+        return causes
+
+    def _row_causes(self, name: str, row_id: str) -> list[Cause]:
+        table = self._catalog.tables[name]
+        row = table.by_id(row_id)
+        old = self._load().get(name, {}).get(row_id)
+        if row is None:
+            return []
+        if old is None:
+            return [Cause(kind="row", where=f'{table.address(row, "id")} new row "{row_id}"')]
+        return [
+            Cause(kind="cell", where=table.address(row, column), before=old.get(column), after=row.values.get(column))
+            for column in sorted({*old, *row.values}, key=_column_rank)
+            if old.get(column) != row.values.get(column) and column not in ("count", "enabled")
+        ]
+
+    def _load(self) -> Mapping[str, TableValues]:
+        if self._tables is None:
+            self._tables = self._previous.tables()
+        return self._tables
+
+
+def _column_rank(column: str) -> tuple[bool, str]:
+    return column in PIXEL_COLUMNS, column

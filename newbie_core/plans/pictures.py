@@ -1,0 +1,432 @@
+"""Combine a catalog's tables into the pictures it asks for: crossed, zipped, inherited.
+
+A row inherits from its `base` row, then from the rows it looks up (`character`), and names only what
+it changes. Tables are merged left to right. In a cell, `...` stands for the inherited tags, `!tag`
+takes one away, and `!` alone clears the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from itertools import product
+
+from newbie_core.catalogs import Catalog, parse_size
+from newbie_core.digests import decimal_text
+from newbie_core.errors import Fault
+from newbie_core.plans.job import SEED_LIMIT, derive_seed
+from newbie_core.prompts.document import position_point, split_tags
+from newbie_core.prompts.lint import TAG_COLUMNS, lint_tags
+from newbie_core.sheets import Row, Table
+from newbie_core.spelling import nearest
+
+PIXEL_COLUMNS = frozenset({"seed", "width", "height", "size", "steps", "guidance", "negative"})
+"""Columns that decide pixels without standing in the prompt."""
+
+_OWN_COLUMNS = frozenset({"id", "base", "enabled", "count"})
+_CHARACTER_LEVEL = frozenset(
+    {"name", "gender", "appearance", "clothing", "body_type", "expression", "action", "pose", "interaction", "position"}
+)
+_SUFFIX = re.compile(r"_([1-9])$")
+_OFF = frozenset({"no", "false", "0", "off", "n", "否", "いいえ", "×", "关", "無効", "无"})
+COUNT_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One table's row with everything it inherits: prompt values and pixel settings by column."""
+
+    table: Table
+    row: Row
+    look: Mapping[str, str]
+    pixels: Mapping[str, str]
+    edits: bool
+    enabled: bool
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture that is asked for; `look` are the values its template sees."""
+
+    id: str
+    parts: tuple[Part, ...]
+    look: Mapping[str, str]
+    negative: str
+    seed: int
+    width: int
+    height: int
+    steps: int
+    guidance: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Wanted:
+    """What a catalog asks for today. `rejected` maps a table to the ids of its rows that cannot be used."""
+
+    pictures: list[Picture] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    rejected: dict[str, set[str]] = field(default_factory=dict)
+    disabled: int = 0
+    excluded: int = 0
+
+
+def combine(catalog: Catalog, *, size_problem: Callable[[int, int], str | None]) -> Wanted:
+    """Every picture the catalog asks for, in the order of its tables.
+
+    Args:
+        size_problem: says why the engine cannot make a size, or None.
+    """
+    wanted = Wanted()
+    resolver = _Resolver(catalog, wanted)
+    groups = []
+    for group in catalog.groups:
+        columns = [resolver.table_parts(name) for name in group]
+        if len({len(column) for column in columns}) > 1:
+            counted = ", ".join(f"{name} {len(column)}" for name, column in zip(group, columns, strict=True))
+            text = f"zipped tables have different numbers of rows ({counted})"
+            wanted.faults.append(
+                Fault(file="catalog.toml", code="E_ZIP_LENGTH", message=text, fix="fill the shorter one", severity="file")
+            )
+            return wanted
+        groups.append(list(zip(*columns, strict=True)))
+    maker = _PictureMaker(catalog, wanted, size_problem)
+    for chosen in product(*groups):
+        maker.add(tuple(part for slot in chosen for part in slot))
+    return wanted
+
+
+class _Resolver:
+    """Works out what each row inherits, and checks its cells."""
+
+    def __init__(self, catalog: Catalog, wanted: Wanted) -> None:
+        self._catalog = catalog
+        self._wanted = wanted
+        self._parts: dict[str, dict[str, Part | None]] = {}
+        self._open: list[tuple[str, str]] = []
+
+    def table_parts(self, name: str) -> list[Part | None]:
+        """The table's rows in order; None keeps the place of a rejected one."""
+        table = self._catalog.tables[name]
+        parts: list[Part | None] = []
+        for row in table.in_order():
+            parts.append(None if row is None else self.part(name, row.id))
+        rejected = self._wanted.rejected.setdefault(name, set())
+        rejected.update(row_id for row_id in table.rejected_rows.values() if row_id)
+        return parts
+
+    def part(self, name: str, row_id: str) -> Part | None:
+        """The row `row_id` resolved; None when it, or what it inherits from, is rejected."""
+        known = self._parts.setdefault(name, {})
+        if row_id not in known:
+            row = self._catalog.tables[name].by_id(row_id)
+            known[row_id] = None
+            if row is not None:
+                self._open.append((name, row_id))
+                known[row_id] = self._resolve(name, row)
+                self._open.pop()
+                if known[row_id] is None:
+                    self._wanted.rejected.setdefault(name, set()).add(row_id)
+        return known[row_id]
+
+    def _resolve(self, name: str, row: Row) -> Part | None:
+        table = self._catalog.tables[name]
+        before = len(self._wanted.faults)
+        own = {column: text for column, text in row.values.items() if column not in _OWN_COLUMNS}
+        inherited: dict[str, str] = {}
+        if base_id := row.values.get("base"):
+            inherited.update(self._inherit(name, row, "base", name, base_id))
+        for column, target in self._lookup_columns(table):
+            if looked_up := row.values.get(column):
+                found = self._inherit(name, row, column, target, looked_up)
+                suffix = _SUFFIX.search(column)
+                inherited.update(_numbered(found, suffix[1]) if suffix else found)
+        if inherited:
+            own = {**inherited, **{column: edit(inherited.get(column, ""), text) for column, text in own.items()}}
+        self._check_cells(table, row)
+        if any(fault.severity == "row" for fault in self._wanted.faults[before:]):
+            return None
+        count = row.values.get("count")
+        return Part(
+            table=table,
+            row=row,
+            look={column: text for column, text in own.items() if column not in PIXEL_COLUMNS},
+            pixels={column: text for column, text in own.items() if column in PIXEL_COLUMNS},
+            edits=any("..." in text or "!" in text for text in own.values()),
+            enabled=row.values.get("enabled", "yes").casefold() not in _OFF,
+            count=int(count) if count else None,
+        )
+
+    def _lookup_columns(self, table: Table) -> Iterator[tuple[str, str]]:
+        for column in table.columns:
+            target = self._catalog.lookups.get(_SUFFIX.sub("", column))
+            if target is not None:
+                yield column, target
+
+    def _inherit(self, name: str, row: Row, column: str, target: str, wanted_id: str) -> Mapping[str, str]:
+        table = self._catalog.tables[target]
+        if (target, wanted_id) in self._open:
+            chain = " → ".join(row_id for _, row_id in [*self._open, (target, wanted_id)])
+            self._fault(name, row, column, "E_BASE_CYCLE", f"inherits from itself: {chain}", "break the circle")
+            return {}
+        part = self.part(target, wanted_id)
+        if part is not None:
+            return {**part.look, **part.pixels}
+        if wanted_id in self._wanted.rejected.get(target, ()) or wanted_id in table.rejected_rows.values():
+            text, fix = f'"{wanted_id}" of sheet "{target}" is itself rejected', "mend that row first"
+        else:
+            near = nearest(wanted_id, table.ids())
+            text = f'"{wanted_id}" is no id in sheet "{target}"'
+            fix = f'did you mean "{near}"?' if near else f"known: {', '.join(list(table.ids())[:10])}"
+        self._fault(name, row, column, "E_CELL_REFERENCE", text, fix)
+        return {}
+
+    def _check_cells(self, table: Table, row: Row) -> None:
+        for column, text in row.values.items():
+            plain = _SUFFIX.sub("", column)
+            if plain in TAG_COLUMNS:
+                for tag, meant in lint_tags(text):
+                    self._warn(table, row, column, f'tag "{tag}" is not known', f'did you mean "{meant}"?')
+            elif plain in _CELL_CHECKS:
+                problem = _CELL_CHECKS[plain](text)
+                if problem:
+                    self._fault(table.name, row, column, "E_CELL_VALUE", *problem)
+
+    def _fault(self, name: str, row: Row, column: str, code: str, message: str, fix: str) -> None:
+        table = self._catalog.tables.get(name) or next(t for t in self._catalog.tables.values() if t.name == name)
+        self._wanted.faults.append(cell_fault(table, row, column, code, message, fix))
+
+    def _warn(self, table: Table, row: Row, column: str, message: str, fix: str) -> None:
+        self._wanted.faults.append(cell_fault(table, row, column, "W_TAG", message, fix, severity="warning"))
+
+
+def cell_fault(
+    table: Table, row: Row, column: str, code: str, message: str, fix: str, *, severity: str = "row"
+) -> Fault:
+    """A fault at the cell of `column` in `row`."""
+    found = table.columns.get(column)
+    return Fault(
+        file=table.file,
+        sheet=table.name,
+        row=row.number,
+        column=found.letter if found else None,
+        header=found.header if found else column,
+        code=code,
+        message=message,
+        fix=fix,
+        severity="warning" if severity == "warning" else "row",
+    )
+
+
+Problem = tuple[str, str]
+
+
+def _check_position(text: str) -> Problem | None:
+    if ":" not in text:
+        return None
+    point = position_point(text)
+    if point is None or not all(0 <= value <= 1 for value in point):
+        return f'"{text}" is not a position', 'write a word such as left, or "x:0.5, y:0.7" with values from 0 to 1'
+    return None
+
+
+def _check_guidance(text: str) -> Problem | None:
+    try:
+        good = 0 <= float(text) <= 100
+    except ValueError:
+        good = False
+    return None if good else (f'"{text}" is not a number from 0 to 100', "write a number such as 4.5")
+
+
+def _check_size(text: str) -> Problem | None:
+    return None if parse_size(text) else (f'"{text}" is not a size', "write width x height, such as 512x768")
+
+
+def _check_whole(low: int, high: int) -> Callable[[str], Problem | None]:
+    def check(text: str) -> Problem | None:
+        good = text.isascii() and text.isdigit() and low <= int(text) <= high
+        return None if good else (f'"{text}" is not a whole number from {low} to {high}', "mend or clear the cell")
+
+    return check
+
+
+_CELL_CHECKS: Mapping[str, Callable[[str], Problem | None]] = {
+    "position": _check_position,
+    "guidance": _check_guidance,
+    "size": _check_size,
+    "seed": _check_whole(0, SEED_LIMIT - 1),
+    "width": _check_whole(8, 16_384),
+    "height": _check_whole(8, 16_384),
+    "steps": _check_whole(1, 1000),
+    "count": _check_whole(1, COUNT_LIMIT),
+}
+
+
+def edit(inherited: str, text: str) -> str:
+    """A cell's value over the inherited one: plain text replaces it, `...` and `!tag` change it."""
+    if "..." not in text and "!" not in text:
+        return text
+    tags = split_tags(text)
+    if tags == ("!",):
+        return ""
+    if "..." not in tags and not any(tag.startswith("!") for tag in tags):
+        return text
+    kept = list(split_tags(inherited)) if ("..." in tags or all(tag.startswith("!") for tag in tags)) else []
+    gone = {_plain(tag[1:]) for tag in tags if tag.startswith("!")}
+    result = [tag for tag in kept if _plain(tag) not in gone]
+    at = 0 if tags[0] != "..." else len(result)
+    added = [tag for tag in tags if tag != "..." and not tag.startswith("!")]
+    merged = [*result, *added] if at else [*added, *result]
+    return ", ".join(dict.fromkeys(merged))
+
+
+def _plain(tag: str) -> str:
+    return tag.strip().lower().replace(" ", "_")
+
+
+def _numbered(values: Mapping[str, str], number: str) -> dict[str, str]:
+    return {
+        (f"{column}_{number}" if column in _CHARACTER_LEVEL else column): text
+        for column, text in values.items()
+        if column in _CHARACTER_LEVEL or number == "1"
+    }
+
+
+class _PictureMaker:
+    """Turns a choice of one row a table into pictures."""
+
+    def __init__(
+        self, catalog: Catalog, wanted: Wanted, size_problem: Callable[[int, int], str | None]
+    ) -> None:
+        self._catalog = catalog
+        self._wanted = wanted
+        self._size_problem = size_problem
+        self._sizes: dict[tuple[int, int], str | None] = {}
+        self._defaults = dict(catalog.settings.defaults)
+        self._exclude = [re.compile(translate(pattern)) for pattern in catalog.settings.exclude]
+        self._told: set[tuple[str, int]] = set()
+
+    def add(self, parts: tuple[Part | None, ...]) -> None:
+        chosen = tuple(part for part in parts if part is not None)
+        if len(chosen) < len(parts):
+            return
+        if not all(part.enabled for part in chosen):
+            self._wanted.disabled += 1
+            return
+        picture_id = "/".join(part.row.id for part in chosen)
+        if any(pattern.match(picture_id) for pattern in self._exclude):
+            self._wanted.excluded += 1
+            return
+        settings = self._settings(chosen)
+        if settings is None:
+            return
+        look = self._merge(chosen)
+        seed = settings.pop("seed", None)
+        count = next((part.count for part in reversed(chosen) if part.count is not None), 1)
+        for index in range(count):
+            own_seed = derive_seed(self._catalog.name, picture_id, index) if seed is None else int(seed) + index
+            self._wanted.pictures.append(
+                Picture(
+                    picture_id if index == 0 else f"{picture_id}#{index + 1}",
+                    chosen,
+                    look,
+                    settings["negative"],
+                    own_seed % SEED_LIMIT,
+                    int(settings["width"]),
+                    int(settings["height"]),
+                    int(settings["steps"]),
+                    settings["guidance"],
+                )
+            )
+
+    def _merge(self, parts: tuple[Part, ...]) -> dict[str, str]:
+        merged = dict(self._defaults)
+        for at, part in enumerate(parts):
+            look = part.look
+            if at and "name" in look:
+                look = {column: text for column, text in look.items() if column != "name"}
+            if part.edits:
+                merged.update({column: edit(merged.get(column, ""), text) for column, text in look.items()})
+            else:
+                merged.update(look)
+        return merged
+
+    def _settings(self, parts: tuple[Part, ...]) -> dict[str, str] | None:
+        picture = self._catalog.settings.picture
+        merged: dict[str, str] = {
+            "negative": picture.negative,
+            "steps": str(picture.steps),
+            "guidance": picture.guidance,
+            "width": str(picture.width),
+            "height": str(picture.height),
+        }
+        sized: Part | None = None
+        for part in parts:
+            pixels = part.pixels
+            if not pixels:
+                continue
+            if size := parse_size(pixels.get("size", "")):
+                merged["width"], merged["height"] = str(size[0]), str(size[1])
+            for column, text in pixels.items():
+                merged[column] = edit(merged.get(column, ""), text) if column == "negative" else text
+            if "guidance" in pixels:
+                merged["guidance"] = decimal_text(float(pixels["guidance"]))
+            if pixels.keys() & {"size", "width", "height"}:
+                sized = part
+        merged.pop("size", None)
+        return merged if self._size_fits(int(merged["width"]), int(merged["height"]), sized, parts) else None
+
+    def _size_fits(self, width: int, height: int, sized: Part | None, parts: tuple[Part, ...]) -> bool:
+        if (width, height) not in self._sizes:
+            self._sizes[width, height] = self._size_problem(width, height)
+        problem = self._sizes[width, height]
+        if problem is None:
+            return True
+        engine = self._catalog.settings.engine.name
+        if sized is None:
+            self._tell_settings(f"engine {engine} cannot make {width}x{height}: {problem}")
+        elif (sized.table.name, sized.row.number) not in self._told:
+            self._told.add((sized.table.name, sized.row.number))
+            column = next(c for c in ("size", "width", "height") if c in sized.row.values or c in sized.pixels)
+            self._wanted.faults.append(
+                cell_fault(sized.table, sized.row, column, "E_CELL_SIZE", f"engine {engine}: {problem}", "change the size")
+            )
+            self._wanted.rejected.setdefault(self._table_key(sized), set()).add(sized.row.id)
+        return False
+
+    def _table_key(self, part: Part) -> str:
+        return next(name for name, table in self._catalog.tables.items() if table is part.table)
+
+    def _tell_settings(self, text: str) -> None:
+        if ("", 0) not in self._told:
+            self._told.add(("", 0))
+            fault = Fault(
+                file="catalog.toml", code="E_PICTURE_SIZE", message=text, fix="change [picture] size", severity="file"
+            )
+            self._wanted.faults.append(fault)
+
+
+def source_rows(catalog: Catalog, picture: Picture) -> Sequence[tuple[str, Row]]:
+    """Every row a picture is made of, with what those rows inherit from: table name and row."""
+    found: dict[tuple[str, str], tuple[str, Row]] = {}
+
+    def follow(name: str, row: Row) -> None:
+        if (name, row.id) in found:
+            return
+        found[name, row.id] = (name, row)
+        targets = [(name, row.values.get("base", ""))]
+        for column, text in row.values.items():
+            target = catalog.lookups.get(_SUFFIX.sub("", column))
+            if target is not None:
+                targets.append((target, text))
+        for target, row_id in targets:
+            other = catalog.tables[target].by_id(row_id) if row_id else None
+            if other is not None:
+                follow(target, other)
+
+    order = catalog.table_order()
+    for name, part in zip(order, picture.parts, strict=True):
+        follow(name, part.row)
+    return tuple(found.values())
