@@ -19,6 +19,7 @@ from newbie_core.sheets import (
     CORE_COLUMNS,
     ColumnSpec,
     Limits,
+    Row,
     Sheet,
     SnapshotCache,
     Table,
@@ -59,6 +60,11 @@ class Catalog:
     columns: tuple[str, ...]
     faults: tuple[Fault, ...]
     files: Mapping[str, str]
+    index: Mapping[str, Mapping[str, Row]]
+
+    def row(self, table: str, row_id: str) -> Row | None:
+        """The good row `row_id` of a table."""
+        return self.index[table].get(row_id)
 
     def table_order(self) -> tuple[str, ...]:
         """The combined tables, in the order of the picture ids' parts."""
@@ -102,6 +108,7 @@ def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalo
         columns=tuple(spec.name for spec in columns),
         faults=tuple(faults),
         files=source.digests(),
+        index={name: {row.id: row for row in table.rows} for name, table in tables.items()},
     )
 
 

@@ -10,6 +10,7 @@ from newbie_core.catalogs import Catalog
 from newbie_core.plans.job import EngineIdentity
 from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, source_rows
 from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, TableValues
+from newbie_core.sheets import Row, Table
 
 CauseKind = Literal["cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed"]
 
@@ -85,7 +86,7 @@ class CauseFinder:
 
     def _row_gone(self, name: str, row_id: str) -> list[Cause]:
         table = self._catalog.tables[name]
-        row = table.by_id(row_id)
+        row = self._catalog.row(name, row_id)
         if row is None:
             return [Cause(kind="removed", where=f'sheet "{table.name}" has no row "{row_id}" any more')]
         if "enabled" in row.values:
@@ -133,14 +134,14 @@ class CauseFinder:
 
     def _row_causes(self, name: str, row_id: str) -> list[Cause]:
         table = self._catalog.tables[name]
-        row = table.by_id(row_id)
+        row = self._catalog.row(name, row_id)
         old = self._load().get(name, {}).get(row_id)
         if row is None:
             return []
         if old is None:
             return [Cause(kind="row", where=f'{table.address(row, "id")} new row "{row_id}"')]
         return [
-            Cause(kind="cell", where=table.address(row, column), before=old.get(column), after=row.values.get(column))
+            Cause(kind="cell", where=_address(table, row, column), before=old.get(column), after=row.values.get(column))
             for column in sorted({*old, *row.values}, key=_column_rank)
             if old.get(column) != row.values.get(column) and column not in ("count", "enabled")
         ]
@@ -149,6 +150,13 @@ class CauseFinder:
         if self._tables is None:
             self._tables = self._previous.tables()
         return self._tables
+
+
+def _address(table: Table, row: Row, column: str) -> str:
+    """The cell's address; for a column that is gone, the row's and the column's name."""
+    if column in table.columns:
+        return table.address(row, column)
+    return f'sheet "{table.name}" row {row.number}, column "{column}" (gone)'
 
 
 def _column_rank(column: str) -> tuple[bool, str]:

@@ -111,7 +111,7 @@ class _Resolver:
         """The table's rows in order; None keeps the place of a rejected one."""
         table = self._catalog.tables[name]
         parts: list[Part | None] = []
-        for row in table.in_order():
+        for row in table.order:
             parts.append(None if row is None else self.part(name, row.id))
         rejected = self._wanted.rejected.setdefault(name, set())
         rejected.update(row_id for row_id in table.rejected_rows.values() if row_id)
@@ -121,7 +121,7 @@ class _Resolver:
         """The row `row_id` resolved; None when it, or what it inherits from, is rejected."""
         known = self._parts.setdefault(name, {})
         if row_id not in known:
-            row = self._catalog.tables[name].by_id(row_id)
+            row = self._catalog.row(name, row_id)
             known[row_id] = None
             if row is not None:
                 self._open.append((name, row_id))
@@ -177,9 +177,9 @@ class _Resolver:
         if wanted_id in self._wanted.rejected.get(target, ()) or wanted_id in table.rejected_rows.values():
             text, fix = f'"{wanted_id}" of sheet "{target}" is itself rejected', "mend that row first"
         else:
-            near = nearest(wanted_id, table.ids())
+            near = nearest(wanted_id, self._catalog.index[target])
             text = f'"{wanted_id}" is no id in sheet "{target}"'
-            fix = f'did you mean "{near}"?' if near else f"known: {', '.join(list(table.ids())[:10])}"
+            fix = f'did you mean "{near}"?' if near else f"known: {', '.join(list(self._catalog.index[target])[:10])}"
         self._fault(name, row, column, "E_CELL_REFERENCE", text, fix)
         return {}
 
@@ -422,7 +422,7 @@ def source_rows(catalog: Catalog, picture: Picture) -> Sequence[tuple[str, Row]]
             if target is not None:
                 targets.append((target, text))
         for target, row_id in targets:
-            other = catalog.tables[target].by_id(row_id) if row_id else None
+            other = catalog.row(target, row_id) if row_id else None
             if other is not None:
                 follow(target, other)
 

@@ -25,18 +25,22 @@ class PlanOptions:
 
     Args:
         only: globs on picture ids; the others stay as they are in the latest release.
+        ids: exactly these picture ids.
         allow_shrink: accept a set that loses more than its shrink limit.
         allow_empty: accept a set without pictures.
         strict: any rejected row or warning stops the plan.
     """
 
     only: tuple[str, ...] = ()
+    ids: frozenset[str] | None = None
     allow_shrink: bool = False
     allow_empty: bool = False
     strict: bool = False
 
     def selects(self, picture_id: str) -> bool:
         """Whether the plan is about this picture."""
+        if self.ids is not None and picture_id not in self.ids:
+            return False
         return not self.only or any(fnmatchcase(picture_id, pattern) for pattern in self.only)
 
 
@@ -266,7 +270,7 @@ def _rejected_because(catalog: Catalog, wanted: Wanted, picture_id: str) -> str 
     for name, row_id in zip(order, parts, strict=True):
         if row_id in wanted.rejected.get(name, ()):
             reason = f'row "{row_id}" of sheet "{name}" is rejected'
-        elif catalog.tables[name].by_id(row_id) is None:
+        elif catalog.row(name, row_id) is None:
             return None
     return reason
 

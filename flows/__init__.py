@@ -1,0 +1,1 @@
+"""Prefect flows: schedule, view and retry around `newbie_core.production`."""

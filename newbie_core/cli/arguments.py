@@ -1,0 +1,135 @@
+"""What can be said on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+STORE_VARIABLE = "NEWBIE_STORE"
+
+_EPILOG = """\
+exit codes: 0 done; 1 damage or failure; 2 usage or unusable input; 3 done, with rejected rows;
+11 locked by another run; 143 stopped by SIGTERM (130 by Ctrl+C)
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `newbie`."""
+    parser = argparse.ArgumentParser(
+        prog="newbie",
+        description="A production line for anime character art: a spreadsheet in, versions of an image set out.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"newbie-assets {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_making(commands)
+    _add_looking(commands)
+    _add_keeping(commands)
+    return parser
+
+
+Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "make what changed and publish a new version", catalog=True)
+    _selection(run)
+    _guards(run)
+    run.add_argument("--republish", action="store_true", help="publish again what was rolled back from")
+    run.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set")
+    retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
+    retry.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
+    retry.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set")
+    preview = _command(commands, "preview", "sketch the pictures at once, without a version", catalog=True, store=False)
+    preview.add_argument("--out", type=Path, metavar="DIR", help="where to (default: preview/<set>)")
+    _selection(preview, engine=False)
+    template = _command(commands, "template", "write a fresh starter workbook", store=False)
+    template.add_argument("file", type=Path, metavar="FILE.xlsx", help="the workbook to write; must not exist")
+
+
+def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    plan = _command(commands, "plan", "say what a run would make, and why", catalog=True)
+    _selection(plan)
+    _guards(plan)
+    check = _command(commands, "check", "check sheets and templates only", catalog=True, store=False)
+    check.add_argument("--strict", action="store_true", help="warnings count as faults")
+    show = _command(commands, "show", "show a version, one of its pictures, or a picture file", catalog=True)
+    show.add_argument("id", nargs="?", help="a picture's id")
+    show.add_argument("--release", metavar="NAME", help="a version (default: the one that counts)")
+    _command(commands, "releases", "list the versions of a set", catalog=True)
+    diff = _command(commands, "diff", "say what differs between two versions", catalog=True)
+    diff.add_argument("old", nargs="?", metavar="OLD", help="a version (default: the one before NEW)")
+    diff.add_argument("new", nargs="?", metavar="NEW", help="a version (default: the one that counts)")
+
+
+def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rollback = _command(commands, "rollback", "let an older version count again", catalog=True)
+    rollback.add_argument("release", metavar="NAME", help="the version, as `newbie releases` lists it")
+    verify = _command(commands, "verify", "check that every version is whole")
+    verify.add_argument("catalog", nargs="?", metavar="CATALOG", help="one set only")
+    verify.add_argument("--quick", action="store_true", help="presence and sizes only, not every byte")
+    verify.add_argument("--pixels", action="store_true", help="also decode every picture and compare its pixels")
+    verify.add_argument("--repair", action="store_true", help="put damaged files away, so that a run makes them again")
+    gc = _command(commands, "gc", "find what no version needs (a dry run)")
+    gc.add_argument("--apply", action="store_true", help="move it to the trash")
+    gc.add_argument("--keep-days", type=int, default=7, metavar="N", help="keep unreleased pictures so long")
+    export = _command(commands, "export", "copy a version out under readable names", catalog=True)
+    export.add_argument("--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip file")
+    export.add_argument("--release", metavar="NAME", help="a version (default: the one that counts)")
+    export.add_argument("--profile", choices=("private", "public"), default="private", help="public leaves prompts out")
+    export.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids to copy")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    *,
+    catalog: bool = False,
+    store: bool = True,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    if catalog:
+        command.add_argument("catalog", metavar="CATALOG", help="a folder, an .xlsx or a .csv file")
+    default = Path(os.environ.get(STORE_VARIABLE) or "store")
+    help_text = f"the store (default: ${STORE_VARIABLE}, else ./store)" if store else argparse.SUPPRESS
+    command.add_argument("--store", type=Path, default=default, metavar="DIR", help=help_text)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    return command
+
+
+def _selection(command: argparse.ArgumentParser, *, engine: bool = True) -> None:
+    command.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids, such as 'aria/*'")
+    command.add_argument("--limit", type=_count, metavar="N", help="make N pictures at most")
+    if engine:
+        command.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
+
+
+def _guards(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--strict", action="store_true", help="any rejected row or warning stops everything")
+    command.add_argument("--allow-shrink", action="store_true", help="accept that many pictures are gone")
+    command.add_argument("--allow-empty", action="store_true", help="accept a set without pictures")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < 1e7:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return number
+
+
+def _version() -> str:
+    try:
+        return version("newbie-assets")
+    except PackageNotFoundError:
+        return "(not installed)"

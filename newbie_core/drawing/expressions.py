@@ -1,0 +1,115 @@
+"""What a feeling does to brows, eyes, mouth, cheeks, tears and the marks beside a head."""
+
+Parts = dict[str, str]  # component -> value
+
+
+def _parts(brows: str, eyes: str, mouth: str, **more: str) -> Parts:
+    return {"brows": brows, "eyes": eyes, "mouth": mouth, **more}
+
+
+# A whole face each. SillyTavern's 28 GoEmotions labels are here or in `aliases`.
+FACES: dict[str, Parts] = {
+    "neutral": _parts("flat", "open", "flat"),
+    "expressionless": _parts("flat", "dull", "flat"),
+    "happy": _parts("raised", "bright", "open_smile", blush="light"),
+    "laughing": _parts("raised", "happy_closed", "laugh", blush="light"),
+    "angry": _parts("angry", "angry", "shout", mark="vein"),
+    "sad": _parts("sad", "sad", "frown"),
+    "crying": _parts("sad", "teary", "wail", tears="streams", blush="light"),
+    "surprised": _parts("high", "wide", "o"),
+    "embarrassed": _parts("worried", "teary", "wavy", blush="full", mark="sweat"),
+    "wink": _parts("raised", "wink", "open_smile", blush="light"),
+    "sleepy": _parts("soft", "half", "small_open", mark="zzz"),
+    "smug": _parts("one_up", "smug", "smirk"),
+    "scared": _parts("worried", "scared", "teeth", mark="gloom"),
+    "disgust": _parts("angry", "squint", "grimace", mark="gloom"),
+    "annoyed": _parts("low", "half", "frown", mark="vein"),
+    "shy": _parts("worried", "shy", "small_smile", blush="full"),
+    "determined": _parts("angry", "glare", "firm"),
+    "confused": _parts("one_up", "spiral", "wavy", mark="question"),
+    "love": _parts("raised", "heart", "open_smile", blush="full", mark="hearts"),
+    "admiration": _parts("high", "star", "small_open", blush="light", mark="sparkles"),
+    "amusement": _parts("one_up", "happy_closed", "cat", blush="light"),
+    "approval": _parts("soft", "closed", "smile"),
+    "caring": _parts("worried", "sad", "smile", blush="light", mark="hearts"),
+    "curiosity": _parts("one_up", "bright", "small_open", mark="question"),
+    "desire": _parts("worried", "half", "small_open", blush="full", mark="hearts"),
+    "disappointment": _parts("sad", "half", "frown", mark="sigh"),
+    "disapproval": _parts("low", "squint", "tilt"),
+    "excitement": _parts("high", "star", "laugh", blush="light", mark="exclamation"),
+    "gratitude": _parts("worried", "happy_closed", "smile", blush="light", tears="drop"),
+    "grief": _parts("sad", "closed", "wail", tears="streams", mark="gloom"),
+    "nervous": _parts("worried", "open", "wavy", mark="sweat"),
+    "optimism": _parts("raised", "bright", "smile", mark="sparkles"),
+    "pride": _parts("low", "closed", "grin", mark="sparkles"),
+    "realization": _parts("high", "open", "small_open", mark="exclamation"),
+    "relief": _parts("worried", "closed", "small_open", mark="sigh"),
+    "remorse": _parts("sad", "teary", "firm", tears="drop"),
+    "serious": _parts("low", "open", "flat"),
+    "dizzy": _parts("worried", "spiral", "o", mark="sweat"),
+    "yandere": _parts("flat", "dull", "smile", blush="full", mark="gloom"),
+}
+
+# One part of a face each; these refine a whole face, whatever the order of the tags.
+TOUCHES: dict[str, Parts] = {
+    "smile": {"mouth": "smile", "eyes": "soft"},
+    "light_smile": {"mouth": "small_smile"},
+    "grin": {"mouth": "grin", "eyes": "bright"},
+    "smirk": {"mouth": "smirk"},
+    "pout": {"mouth": "pout", "brows": "low", "blush": "light"},
+    "frown": {"mouth": "frown"},
+    "closed_mouth": {"mouth": "closed"},
+    "parted_lips": {"mouth": "parted"},
+    "open_mouth": {"mouth": "small_open"},
+    "wavy_mouth": {"mouth": "wavy"},
+    "clenched_teeth": {"mouth": "teeth"},
+    "tongue_out": {"mouth": "tongue"},
+    "fang": {"mouth": "fang"},
+    ":3": {"mouth": "cat"},
+    ":o": {"mouth": "o"},
+    "closed_eyes": {"eyes": "closed"},
+    "half-closed_eyes": {"eyes": "half"},
+    "one_eye_closed": {"eyes": "wink"},
+    "wide-eyed": {"eyes": "wide"},
+    "empty_eyes": {"eyes": "dull"},
+    "heart-shaped_pupils": {"eyes": "heart"},
+    "star-shaped_pupils": {"eyes": "star"},
+    "^_^": {"eyes": "happy_closed"},
+    ">_<": {"eyes": "tight"},
+    "@_@": {"eyes": "spiral"},
+    "tsurime": {"eyes": "glare"},
+    "tareme": {"eyes": "sad"},
+    "v-shaped_eyebrows": {"brows": "angry"},
+    "furrowed_brow": {"brows": "worried"},
+    "raised_eyebrows": {"brows": "high"},
+    "raised_eyebrow": {"brows": "one_up"},
+    "blush": {"blush": "full"},
+    "light_blush": {"blush": "light"},
+    "tears": {"tears": "drop"},
+    "streaming_tears": {"tears": "streams"},
+    "sweatdrop": {"mark": "sweat"},
+    "anger_vein": {"mark": "vein"},
+    "heart": {"mark": "hearts"},
+    "?": {"mark": "question"},
+    "!": {"mark": "exclamation"},
+    "sparkle": {"mark": "sparkles"},
+    "zzz": {"mark": "zzz"},
+    "musical_note": {"mark": "note"},
+    "sigh": {"mark": "sigh"},
+    "gloom_(expression)": {"mark": "gloom"},
+    "looking_to_the_side": {"gaze": "side"},
+    "looking_up": {"gaze": "up"},
+    "looking_down": {"gaze": "down"},
+}
+
+# What an open mouth looks like, by the mouth that the rest of the face has.
+OPENED = {
+    "smile": "open_smile",
+    "small_smile": "open_smile",
+    "frown": "wail",
+    "flat": "o",
+    "firm": "shout",
+    "teeth": "shout",
+}
+KEEPS_OPEN = {"open_smile", "laugh", "shout", "wail", "o", "small_open", "grin", "fang", "tongue", "grimace"}
+MERRY = {"smile", "open_smile", "laugh", "grin", "cat", "small_smile", "fang"}

@@ -1,0 +1,28 @@
+"""One image file, and the record it carries inside.
+
+Importing this costs no Pillow, numpy or ISA-L: each function asks for them when it is called.
+"""
+
+from __future__ import annotations
+
+from newbie_core.images.chunks import retag
+from newbie_core.images.errors import ImageError
+from newbie_core.images.infotext import infotext, parse_infotext
+from newbie_core.images.pixels import decode, has_picture, pixel_digest
+from newbie_core.images.png import encode_png
+from newbie_core.images.record import PictureRecord, embed, read_record, software
+
+__all__ = [
+    "ImageError",
+    "PictureRecord",
+    "decode",
+    "embed",
+    "encode_png",
+    "has_picture",
+    "infotext",
+    "parse_infotext",
+    "pixel_digest",
+    "read_record",
+    "retag",
+    "software",
+]

@@ -1,0 +1,7 @@
+"""One run: sheet to release, in steps a shell or a flow calls."""
+
+from newbie_core.production.history import History
+from newbie_core.production.report import RunReport
+from newbie_core.production.run import Run, RunOptions, StoreMemo, carry_out, draft_plan, open_run
+
+__all__ = ["History", "Run", "RunOptions", "RunReport", "StoreMemo", "carry_out", "draft_plan", "open_run"]

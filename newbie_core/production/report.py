@@ -1,0 +1,76 @@
+"""What one run did, as people and programs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from newbie_core.errors import Fault
+
+DONE, FAILURE, UNUSABLE, PUBLISHED_WITH_REJECTS, LOCKED, STOPPED = 0, 1, 2, 3, 11, 143
+"""The exit codes, as the README lists them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """One run of one catalog.
+
+    Attributes:
+        release: the release that now counts; None when nothing is published.
+        digest: its release digest.
+        is_new: whether this run made it.
+        generated: pictures the engine made in this run.
+        reused: pictures of the plan that were there already.
+        failed: ids that could not be made, with the reason.
+        waiting: pictures left for later by `--limit`.
+        view: the folder with the pictures under their names.
+    """
+
+    catalog: str
+    release: str | None
+    digest: str | None
+    is_new: bool
+    generated: int
+    reused: int
+    removed: int
+    held: int
+    waiting: int
+    failed: Sequence[tuple[str, str]]
+    faults: Sequence[Fault]
+    seconds: float
+    view: Path | None
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def rejected(self) -> list[Fault]:
+        """The faults that rejected rows."""
+        return [fault for fault in self.faults if fault.severity == "row"]
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 some pictures failed, 3 published with rejected rows."""
+        if self.failed:
+            return FAILURE
+        return PUBLISHED_WITH_REJECTS if self.rejected else DONE
+
+    def record(self) -> dict[str, object]:
+        """The report as `run --json` prints it."""
+        return {
+            "catalog": self.catalog,
+            "release": self.release,
+            "digest": self.digest,
+            "new": self.is_new,
+            "generated": self.generated,
+            "reused": self.reused,
+            "removed": self.removed,
+            "held": self.held,
+            "waiting": self.waiting,
+            "failed": [{"id": picture_id, "reason": reason} for picture_id, reason in self.failed],
+            "rejected": [fault.record() for fault in self.rejected],
+            "warnings": [fault.record() for fault in self.faults if fault.severity == "warning"],
+            "seconds": round(self.seconds, 3),
+            "view": str(self.view) if self.view else None,
+            "notes": list(self.notes),
+            "exit_code": self.exit_code,
+        }

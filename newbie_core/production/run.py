@@ -1,0 +1,442 @@
+"""One run: a catalog to a release, in steps that a shell or a flow calls one after the other.
+
+::
+
+    with open_run(path, store=store, engines=load_engine, options=RunOptions()) as run:
+        for chunk in run.chunks():
+            run.make(chunk)
+        report = run.publish()
+
+A run holds its set's lock from start to end. Everything made is in the store at once, so a run that
+is cut off loses the pictures in hand and no more.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from newbie_core.catalogs import Catalog, open_catalog, with_engine
+from newbie_core.errors import DamageError, EngineError, MissingError, StoreError
+from newbie_core.generation import Engine, Failed, Made, Outcome, generate, recall_made
+from newbie_core.images import software
+from newbie_core.plans import Item, Plan, PlanOptions, Previous, make_plan
+from newbie_core.production.history import History, measure
+from newbie_core.production.report import RunReport
+from newbie_core.releases import (
+    Content,
+    Place,
+    Release,
+    ReleaseRef,
+    Shelf,
+    build_content,
+    build_view,
+    changes_page,
+    publish,
+    rejects_csv,
+    sweep_views,
+    view_folder,
+)
+from newbie_core.review.release_sheet import release_sheet
+from newbie_core.store import Store, object_name
+
+_log = logging.getLogger(__name__)
+CHUNK = 64
+"""Pictures a chunk: one Prefect task run, one pass over the engine."""
+
+_BYTES_A_PIXEL = 2.0
+_SPACE_MARGIN = 1.2
+
+EngineLoader = Callable[[str, Mapping[str, str | int | bool]], Engine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run is narrowed and guarded.
+
+    Args:
+        engine: an engine instead of the catalog's.
+        limit: pictures made at most; the others wait for the next run.
+        retry: only pictures that failed in the release that counts.
+        republish: publish a content again that was rolled back from.
+        wait_seconds: how long to wait for another run of the set.
+    """
+
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    engine: str | None = None
+    limit: int | None = None
+    retry: bool = False
+    republish: bool = False
+    wait_seconds: float = 0
+
+
+class StoreMemo:
+    """The store's droppable caches, as sheets and plans use them."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    def load(self, key: str) -> bytes | None:
+        """The bytes kept under `key`, if they are whole."""
+        return self._store.memo_load(key) if self._store else None
+
+    def save(self, key: str, data: bytes) -> None:
+        """Keep `data` under `key`."""
+        if self._store is not None:
+            self._store.memo_save(key, data)
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A plan with what the store knows about it: where made pictures are, which are still to make."""
+
+    plan: Plan
+    parent: Release | None
+    places: dict[str, Place]
+    pending: list[Item]
+    notes: list[str]
+
+
+def draft_plan(
+    catalog: Catalog,
+    *,
+    engine: Engine,
+    shelf: Shelf | None,
+    options: PlanOptions,
+    memo: StoreMemo,
+    repairing: bool,
+) -> Draft:
+    """Plan `catalog` against the release that counts, and look up what is made already.
+
+    Args:
+        shelf: the set's releases; None where there is no store yet.
+        repairing: put damaged files out of the way, so that they are made again.
+    """
+    notes: list[str] = []
+    parent = _read_parent(shelf, notes, repairing) if shelf else None
+    previous = Previous() if shelf is None else shelf.previous(parent)
+    plan = make_plan(
+        catalog,
+        engine=engine.identity(),
+        capabilities=engine.capabilities(),
+        previous=previous,
+        options=options,
+        memo=memo,
+    )
+    places, pending = _look_up(plan, parent, shelf.store if shelf else None, notes, repairing)
+    return Draft(plan=plan, parent=parent, places=places, pending=pending, notes=notes)
+
+
+def _read_parent(shelf: Shelf, notes: list[str], repairing: bool) -> Release | None:
+    ref = shelf.current()
+    if ref is None:
+        return None
+    try:
+        return shelf.read(ref)
+    except (DamageError, MissingError) as error:
+        notes.append(f"release {ref.name} cannot be read ({error}); its pictures are looked up one by one")
+        if repairing:
+            _quarantine_parts(shelf, ref)
+        return None
+
+
+def _quarantine_parts(shelf: Shelf, ref: ReleaseRef) -> None:
+    from newbie_core.releases.manifest import decode_manifest
+
+    digests = [ref.manifest, ref.digest]
+    if not shelf.store.check(ref.manifest, quick=False):
+        digests.extend(decode_manifest(shelf.store.get(ref.manifest)).parts().values())
+    for digest in dict.fromkeys(digests):
+        if shelf.store.check(digest, quick=False) not in (None, "missing"):
+            shelf.store.quarantine(object_name(digest))
+
+
+def _look_up(
+    plan: Plan, parent: Release | None, store: Store | None, notes: list[str], repairing: bool
+) -> tuple[dict[str, Place], list[Item]]:
+    """Where the plan's pictures are, and which are not there (or not whole)."""
+    places: dict[str, Place] = {}
+    pending: list[Item] = []
+    if store is None:
+        return places, list(plan.items)
+    if parent is not None:
+        released = {entry.key: Place(object=entry.object, size=entry.size, pixels=entry.pixels) for entry in parent.content.entries}
+        places.update((item.key, released[item.key]) for item in plan.items if item.key in released)
+    for item in plan.items:
+        if item.key not in places:
+            record = recall_made(store, item.key)
+            if record is not None:
+                places[item.key] = Place(object=record["object"], size=record["size"], pixels=record["pixels"])
+    problems = store.check_changed(place.object for place in places.values())
+    if problems:
+        notes.append(f"{len(problems)} stored pictures were damaged or lost; they are made again")
+        for digest, problem in problems.items():
+            if repairing and problem != "missing":
+                store.quarantine(object_name(digest))
+        places = {key: place for key, place in places.items() if place.object not in problems}
+    asked: set[str] = set()
+    for item in plan.items:
+        if item.key not in places and item.key not in asked:
+            asked.add(item.key)
+            pending.append(item)
+    return places, pending
+
+
+class Run:
+    """A run under way; made by `open_run`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        root: Path,
+        shelf: Shelf,
+        draft: Draft,
+        engine: Engine,
+        options: RunOptions,
+        on_outcome: Callable[[Outcome], None] | None,
+        stop: threading.Event,
+    ) -> None:
+        self.plan = draft.plan
+        self.pending = draft.pending if options.limit is None else draft.pending[: options.limit]
+        self.waiting = len(draft.pending) - len(self.pending)
+        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self._draft = draft
+        self._store = store
+        self._root = root
+        self._shelf = shelf
+        self._engine = engine
+        self._options = options
+        self._on_outcome = on_outcome
+        self._stop = stop
+        self._outcomes: list[Outcome] = []
+        self._started = time.monotonic()
+        self._started_at = datetime.now(UTC)
+
+    def chunks(self) -> Iterator[range]:
+        """The pending pictures in chunks, by position: one task each."""
+        for start in range(0, len(self.pending), CHUNK):
+            yield range(start, min(start + CHUNK, len(self.pending)))
+
+    def make(self, chunk: range) -> tuple[int, int]:
+        """Make the pictures of a chunk; how many were made and how many failed."""
+        items = [self.pending[at] for at in chunk]
+        outcomes = generate(
+            self.plan.jobs(items),
+            engine=self._engine,
+            store=self._store,
+            stop=self._stop,
+            on_outcome=self._on_outcome,
+        )
+        self._outcomes.extend(outcomes)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        if failures:
+            self._journal({"event": "failed", "pictures": {failed.job.id: failed.reason for failed in failures}})
+        return len(outcomes) - len(failures), len(failures)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return self._stop.is_set()
+
+    def publish(self) -> RunReport:
+        """Publish what the plan and the made pictures give, unless it is what counts already."""
+        made = [outcome for outcome in self._outcomes if isinstance(outcome, Made)]
+        failed = [(outcome.job.id, outcome.reason) for outcome in self._outcomes if isinstance(outcome, Failed)]
+        places = dict(self._draft.places)
+        for picture in made:
+            places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
+        parent = self._draft.parent
+        content = build_content(self.plan, places, parent, [picture_id for picture_id, _ in failed])
+        ref, is_new = self._publish_content(content, parent, made)
+        notes = list(self._draft.notes)
+        if ref is not None and self._rolled_back(content, ref):
+            notes.append(
+                f"this content was rolled back from and is not published again; {ref.name} still counts. "
+                "Change the sheet, or use --republish"
+            )
+        view = self._view(ref, content, is_new)
+        self._journal({"event": "end", "release": ref.name if ref else None, "made": len(made), "failed": len(failed)})
+        return RunReport(
+            catalog=self.plan.catalog.name,
+            release=ref.name if ref else None,
+            digest=ref.digest if ref else None,
+            is_new=is_new,
+            generated=len(made),
+            reused=len(self.plan.items) - len(made) - len(failed) - self.waiting,
+            removed=len(self.plan.remove),
+            held=len(self.plan.held),
+            waiting=self.waiting,
+            failed=failed,
+            faults=self.plan.faults,
+            seconds=time.monotonic() - self._started,
+            view=view,
+            notes=notes,
+        )
+
+    def _publish_content(
+        self, content: Content, parent: Release | None, made: Sequence[Made]
+    ) -> tuple[ReleaseRef | None, bool]:
+        current = self._shelf.current()
+        if not content.entries and not self._options.plan.allow_empty:
+            return current, False
+        from newbie_core.releases.manifest import content_digest
+
+        digest = content_digest(content)
+        if current is not None and current.digest == digest:
+            self._heal(content, current)
+            return current, False
+        if current is not None and not self._options.republish and self._was_rolled_back(digest):
+            return current, False
+        pages = {"changes.md": changes_page(content, self.plan, parent), "contact-sheet.png": self._sheet(content)}
+        if rejected := self.plan.rejected():
+            pages["rejects.csv"] = rejects_csv(rejected)
+        attestation = self._attestation(made)
+        ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
+        return ref, True
+
+    def _was_rolled_back(self, digest: str) -> bool:
+        latest = self._shelf.latest()
+        if latest is None:
+            return False
+        return any(ref.digest == digest and ref.number > latest.ref.number for ref in self._shelf.refs())
+
+    def _rolled_back(self, content: Content, ref: ReleaseRef) -> bool:
+        from newbie_core.releases.manifest import content_digest
+
+        return bool(content.entries) and ref.digest != content_digest(content)
+
+    def _heal(self, content: Content, ref: ReleaseRef) -> None:
+        """Write again what of the release can be told from its content, where it is damaged or lost."""
+        if not self._store.has(ref.digest) or self._draft.parent is None:
+            self._store.put_many([content.encode(), content.encode_objects()])
+
+    def _sheet(self, content: Content) -> bytes:
+        badges = {i.picture.id: "new" for i in self.plan.of("add")} if self._draft.parent else {}
+        badges |= {item.picture.id: "changed" for item in self.plan.of("change")}
+        notes = dict.fromkeys(self.plan.held, "held") | dict.fromkeys(content.failed, "failed")
+        return release_sheet(self._store, content, badges=badges, notes=notes)
+
+    def _view(self, ref: ReleaseRef | None, content: Content, is_new: bool) -> Path | None:
+        if ref is None:
+            return None
+        folder = view_folder(self._root, ref.set, ref.name)
+        if is_new or not folder.exists():
+            release = self._shelf.read(ref)
+            build_view(self._store, folder, release.content.entries, release.manifest.pages)
+        return folder
+
+    def _attestation(self, made: Sequence[Made]) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return {
+            "run": self.run_id,
+            "software": software(),
+            "started": self._started_at.isoformat(timespec="seconds"),
+            "ended": now.isoformat(timespec="seconds"),
+            "seconds": f"{time.monotonic() - self._started:.3f}",
+            "generated": len(made),
+            "environment": dict(self._engine.environment()),
+            "timings": measure(made, self.plan.engine.fingerprint),
+            "files": dict(self.plan.catalog.files),
+            "rejected": [fault.record() for fault in self.plan.rejected()],
+        }
+
+    def _journal(self, record: dict[str, Any]) -> None:
+        self._store.journal(self.run_id).append(
+            {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "set": self.plan.catalog.name, **record}
+        )
+
+
+@contextmanager
+def open_run(
+    path: Path,
+    *,
+    store: Store,
+    root: Path,
+    engines: EngineLoader,
+    options: RunOptions | None = None,
+    on_outcome: Callable[[Outcome], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Iterator[Run]:
+    """A planned run of the catalog at `path`, holding the set's lock.
+
+    Raises:
+        LockedError: another run is writing the set.
+        InputError: the catalog, a sheet, the template or the plan cannot be used.
+        StoreError: the store cannot be written, or has too little room for what is to be made.
+    """
+    options = options or RunOptions()
+    memo = StoreMemo(store)
+    catalog = open_catalog(path, snapshot=memo)
+    if options.engine is not None:
+        catalog = with_engine(catalog, options.engine)
+    with store.writing(catalog.name, wait=options.wait_seconds):
+        store.driver.sweep()
+        sweep_views(root, catalog.name)
+        shelf = Shelf(store, catalog.name)
+        notes = shelf.mend()
+        plan_options = options.plan
+        if options.retry:
+            plan_options = replace(plan_options, ids=_failed_ids(shelf))
+        engine = engines(catalog.settings.engine.name, catalog.settings.engine.options)
+        try:
+            draft = draft_plan(
+                catalog, engine=engine, shelf=shelf, options=plan_options, memo=memo, repairing=True
+            )
+            draft.notes[:0] = notes
+            run = Run(
+                store=store,
+                root=root,
+                shelf=shelf,
+                draft=draft,
+                engine=engine,
+                options=options,
+                on_outcome=on_outcome,
+                stop=stop or threading.Event(),
+            )
+            _require_room(store, run)
+            yield run
+        finally:
+            engine.close()
+
+
+def _failed_ids(shelf: Shelf) -> frozenset[str]:
+    current = shelf.current()
+    return frozenset(shelf.read(current).content.failed) if current else frozenset()
+
+
+def _require_room(store: Store, run: Run) -> None:
+    """Stop before generating when the pictures will not fit."""
+    free = store.driver.free_bytes()
+    if free is None or not run.pending:
+        return
+    sizes = sorted(place.size for place in run._draft.places.values())
+    known = sizes[int(len(sizes) * 0.95)] if sizes else None
+    pixels = (known or item.picture.width * item.picture.height * _BYTES_A_PIXEL for item in run.pending)
+    need = int(sum(pixels) * _SPACE_MARGIN)
+    if need > free:
+        raise StoreError(
+            f"{len(run.pending)} pictures need about {need >> 20} MiB and the store has {free >> 20} MiB free; "
+            "make room (`newbie gc --apply`), or make fewer with --limit",
+            code="E_STORE_ROOM",
+        )
+
+
+def carry_out(run: Run) -> RunReport | None:
+    """Make every chunk and publish; None when the run was stopped."""
+    for chunk in run.chunks():
+        run.make(chunk)
+        if run.is_stopped:
+            return None
+    return run.publish()
+
+
+__all__ = ["CHUNK", "Draft", "EngineError", "History", "Run", "RunOptions", "StoreMemo", "carry_out", "draft_plan", "open_run"]

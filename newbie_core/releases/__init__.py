@@ -1,0 +1,37 @@
+"""Publish, verify, compare and roll back versions of a set."""
+
+from newbie_core.releases.collect import Collection, collect
+from newbie_core.releases.compare import Difference, compare
+from newbie_core.releases.manifest import Content, Entry, Manifest
+from newbie_core.releases.publish import Place, build_content, changes_page, publish
+from newbie_core.releases.shelf import Latest, Release, ReleaseRef, Shelf, sets
+from newbie_core.releases.verify import Damage, Verification, repair, verify
+from newbie_core.releases.views import build_view, picture_paths, rejects_csv, sweep_views, view_folder
+
+__all__ = [
+    "Collection",
+    "Content",
+    "Damage",
+    "Difference",
+    "Entry",
+    "Latest",
+    "Manifest",
+    "Place",
+    "Release",
+    "ReleaseRef",
+    "Shelf",
+    "Verification",
+    "build_content",
+    "build_view",
+    "changes_page",
+    "collect",
+    "compare",
+    "picture_paths",
+    "publish",
+    "rejects_csv",
+    "repair",
+    "sets",
+    "sweep_views",
+    "verify",
+    "view_folder",
+]

@@ -1,0 +1,66 @@
+"""Where things lie in the store, by name.
+
+format.json                      which kind of store this is
+objects/ab/cdef…                 bytes named by their sha256
+actions/ab/<key>                 what a job gave (sealed, droppable)
+releases/…  refs/…               published versions and pointers to them (sealed)
+runs/<run>/journal.jsonl         what happened, line by line
+memo/…                           droppable caches (sealed)
+locks/…                          empty files that are flocked
+quarantine/…  trash/<time>/…     what was damaged, what nothing needs
+tmp/…                            files being written
+"""
+
+from __future__ import annotations
+
+import re
+
+from newbie_core.errors import StoreError
+from newbie_core.store.names import safe_name
+from newbie_core.store.temporaries import TEMPORARIES
+
+FORMAT = "format.json"
+FORMAT_TEXT = b'{"format":1,"hash":"sha256"}\n'
+ACTIONS, LOCKS, MEMO, OBJECTS = "actions", "locks", "memo", "objects"
+QUARANTINE, RUNS, TRASH = "quarantine", "runs", "trash"
+SEALED = frozenset({ACTIONS, MEMO, RUNS, "releases", "refs"})
+"""Folders whose files are sealed records, journals aside."""
+NAMED = frozenset({ACTIONS, MEMO})
+"""Folders whose sealed files also carry their own name."""
+AREAS = SEALED | {FORMAT, LOCKS, OBJECTS, QUARANTINE, TRASH, TEMPORARIES}
+JOURNAL = "journal.jsonl"
+TOKENS = f"{MEMO}/tokens"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEY = re.compile(r"[0-9a-f]{8,64}")
+_OBJECT = re.compile(rf"{OBJECTS}/([0-9a-f]{{2}})/([0-9a-f]{{62}})")
+
+
+def object_name(digest: str) -> str:
+    """The name of the object with this sha256."""
+    if not _DIGEST.fullmatch(digest):
+        raise StoreError(f"{digest!r} is not a digest; expected 64 lower-case hex digits")
+    return f"{OBJECTS}/{digest[:2]}/{digest[2:]}"
+
+
+def digest_of(name: str) -> str | None:
+    """The sha256 an object's name promises; None when it is no object's name."""
+    match = _OBJECT.fullmatch(name)
+    return match and match[1] + match[2]
+
+
+def action_name(key: str) -> str:
+    """The name of the record of the action with this key."""
+    if not _KEY.fullmatch(key):
+        raise StoreError(f"{key!r} is not an action key; expected 8 to 64 lower-case hex digits")
+    return f"{ACTIONS}/{key[:2]}/{key}"
+
+
+def journal_name(run_id: str) -> str:
+    """The name of the journal of a run."""
+    return f"{RUNS}/{safe_name(run_id)}/{JOURNAL}"
+
+
+def fan_out() -> list[str]:
+    """The folders made with the store, so that no later write has to make one."""
+    return [f"{area}/{number:02x}" for area in (OBJECTS, ACTIONS) for number in range(256)]
