@@ -89,9 +89,7 @@ class InputError(NewbieError):
     exit_code = 2
     code = "E_INPUT"
 
-    def __init__(
-        self, message: str = "", *, faults: Iterable[Fault] = (), code: str | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, faults: Iterable[Fault] = (), code: str | None = None) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
         if self.faults and code is None:
             code = self.faults[0].code
@@ -116,7 +114,12 @@ class TemplateError(InputError):
     code = "E_TEMPLATE"
 
     def __init__(
-        self, message: str = "", *, line: int | None = None, faults: Iterable[Fault] = (), code: str | None = None
+        self,
+        message: str = "",
+        *,
+        line: int | None = None,
+        faults: Iterable[Fault] = (),
+        code: str | None = None,
     ) -> None:
         self.line = line
         super().__init__(message, faults=faults, code=code)
@@ -128,7 +131,12 @@ class PromptError(InputError):
     code = "E_PROMPT"
 
     def __init__(
-        self, message: str = "", *, line: int | None = None, faults: Iterable[Fault] = (), code: str | None = None
+        self,
+        message: str = "",
+        *,
+        line: int | None = None,
+        faults: Iterable[Fault] = (),
+        code: str | None = None,
     ) -> None:
         self.line = line
         super().__init__(message, faults=faults, code=code)

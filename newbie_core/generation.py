@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from newbie_core.digests import digest_bytes, digest_value
 from newbie_core.errors import NewbieError, PictureError
-from newbie_core.images import PictureRecord, embed, encode_png, has_picture, pixel_digest
+from newbie_core.images import DRAWN, TRAINED, PictureRecord, embed, encode_png, has_picture, pixel_digest
 from newbie_core.plans import Capabilities, EngineIdentity, Job
 from newbie_core.store import Store
 
@@ -116,6 +116,7 @@ class _Line:
         self.outcomes: list[Outcome] = []
         self._store = store
         self._identity = engine.identity()
+        self._source_type = TRAINED if engine.capabilities().trained else DRAWN
         self._environment = dict(engine.environment())
         self._environment_id = digest_value(self._environment)
         self._on_outcome = on_outcome
@@ -229,6 +230,7 @@ class _Line:
             fingerprint=self._identity.fingerprint,
             model=parts.get("model", self._identity.name),
             key=job.key,
+            source_type=self._source_type,
         )
 
 

@@ -45,7 +45,14 @@ class Worker:
     def __init__(self, target: str, limits: SandboxLimits) -> None:
         self._limits = limits
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "newbie_core.sandbox", target, str(limits.memory_bytes), str(limits.cpu_seconds)],
+            [
+                sys.executable,
+                "-m",
+                "newbie_core.sandbox",
+                target,
+                str(limits.memory_bytes),
+                str(limits.cpu_seconds),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,8 +89,8 @@ class Worker:
         data = self._read(seconds)
         answer = orjson.loads(data)
         if "failed" in answer:
-            reason = "memory" if answer["failed"] == "MemoryError" else "failed"
-            raise SandboxError(answer["text"], reason=reason)
+            ran_out = answer["failed"] == "MemoryError"
+            raise SandboxError(answer["text"], reason="memory" if ran_out else "failed")
         return answer["value"]
 
     def call(self, payload: Any, *, seconds: float) -> Any:
@@ -140,7 +147,9 @@ class Worker:
 
 def _child_environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parent.parent)
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "HOME", "TZ")}
+    kept = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "HOME", "TZ")
+    }
     return kept | {"PYTHONPATH": root, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1"}
 
 

@@ -133,7 +133,9 @@ def _find(path: Path) -> tuple[Path | None, Settings]:
 class _Source:
     """The sheets of a catalog, read when asked for, each file once."""
 
-    def __init__(self, path: Path, folder: Path | None, settings: Settings, snapshot: SnapshotCache | None) -> None:
+    def __init__(
+        self, path: Path, folder: Path | None, settings: Settings, snapshot: SnapshotCache | None
+    ) -> None:
         self._settings = settings
         self._snapshot = snapshot
         self._books: dict[Path, Workbook] = {}
@@ -179,7 +181,9 @@ class _Source:
             if not any(fault.severity == "file" for fault in table.faults):
                 return name
         if not names:
-            raise CatalogError(f"{self._label}: holds no sheet; add one with an id column", code="E_SHEET_MISSING")
+            raise CatalogError(
+                f"{self._label}: holds no sheet; add one with an id column", code="E_SHEET_MISSING"
+            )
         return names[0]
 
     def usual_lookups(self, groups: Iterable[Iterable[str]]) -> dict[str, str]:

@@ -143,7 +143,14 @@ class _Reader:
         line = self._line(key)
         where = f"line {line}: " if line else ""
         self.faults.append(
-            Fault(file=self.file, code=code, message=f"{where}{key}: {message}", fix=fix, header=None, severity="file")
+            Fault(
+                file=self.file,
+                code=code,
+                message=f"{where}{key}: {message}",
+                fix=fix,
+                header=None,
+                severity="file",
+            )
         )
 
     def _line(self, key: str) -> int | None:
@@ -161,7 +168,9 @@ class _Reader:
     def table(self, table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         value = table.get(key, {})
         if not isinstance(value, Mapping):
-            self.fault("E_TOML_VALUE", key, f"{value!r} is not a table", f"write [{key}] and its keys below it")
+            self.fault(
+                "E_TOML_VALUE", key, f"{value!r} is not a table", f"write [{key}] and its keys below it"
+            )
             return {}
         return value
 
@@ -172,7 +181,9 @@ class _Reader:
             return default
         return value
 
-    def whole(self, table: Mapping[str, Any], key: str, default: int, low: int, high: int, prefix: str = "") -> int:
+    def whole(
+        self, table: Mapping[str, Any], key: str, default: int, low: int, high: int, prefix: str = ""
+    ) -> int:
         value = table.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             self.fault("E_TOML_VALUE", prefix + key, f"{value!r} is not a whole number from {low} to {high}")
@@ -182,7 +193,9 @@ class _Reader:
     def texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.fault("E_TOML_VALUE", key, f"{value!r} is not a list of texts", f'write {key} = ["one", "two"]')
+            self.fault(
+                "E_TOML_VALUE", key, f"{value!r} is not a list of texts", f'write {key} = ["one", "two"]'
+            )
             return ()
         return tuple(value)
 
@@ -201,8 +214,14 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
     limits = reader.table(table, "limits")
     reader.known(limits, ("rows", "columns"), "limits.")
     set_name = reader.text(table, "name", name)
-    if not set_name.strip() or set_name != set_name.strip() or any(ord(c) < 32 or c in "/\\" for c in set_name):
-        reader.fault("E_TOML_VALUE", "name", f"{set_name!r} cannot name a set", "use letters, digits, - and _")
+    if (
+        not set_name.strip()
+        or set_name != set_name.strip()
+        or any(ord(c) < 32 or c in "/\\" for c in set_name)
+    ):
+        reader.fault(
+            "E_TOML_VALUE", "name", f"{set_name!r} cannot name a set", "use letters, digits, - and _"
+        )
     return Settings(
         name=set_name,
         title=reader.text(table, "title", ""),
@@ -227,7 +246,9 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
 
 def _read_pictures(reader: _Reader, table: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     value = table.get("pictures", [])
-    groups = [[item] if isinstance(item, str) else item for item in value] if isinstance(value, list) else [None]
+    groups = (
+        [[item] if isinstance(item, str) else item for item in value] if isinstance(value, list) else [None]
+    )
     if not all(isinstance(g, list) and g and all(isinstance(name, str) for name in g) for g in groups):
         fix = 'write pictures = ["characters", "expressions"]; tables in a list of their own are zipped'
         reader.fault("E_TOML_VALUE", "pictures", f"{value!r} is not a list of table names", fix)
@@ -242,7 +263,9 @@ def _read_texts(reader: _Reader, table: Mapping[str, Any], key: str) -> dict[str
     found = {}
     for name, value in reader.table(table, key).items():
         if isinstance(value, (bool, dict, list)):
-            reader.fault("E_TOML_VALUE", f"{key}.{name}", f"{value!r} is not a text", 'write it in quotes: "…"')
+            reader.fault(
+                "E_TOML_VALUE", f"{key}.{name}", f"{value!r} is not a text", 'write it in quotes: "…"'
+            )
         else:
             found[name] = decimal_text(value) if isinstance(value, float) else str(value)
     return found
@@ -258,7 +281,9 @@ def _read_picture(reader: _Reader, table: Mapping[str, Any]) -> PictureSettings:
     if "size" in table:
         size = parse_size(reader.text(table, "size", "", "picture."))
         if size is None:
-            reader.fault("E_TOML_VALUE", "picture.size", f"{table['size']!r} is not a size", 'write size = "512x768"')
+            reader.fault(
+                "E_TOML_VALUE", "picture.size", f"{table['size']!r} is not a size", 'write size = "512x768"'
+            )
         else:
             width, height = size
     guidance = table.get("guidance", 4.5)
@@ -279,6 +304,10 @@ def _read_engine(reader: _Reader, table: Mapping[str, Any]) -> EngineSettings:
     options = reader.table(table, "options")
     for name, value in options.items():
         if not isinstance(value, (str, int, bool)):
-            reader.fault("E_TOML_VALUE", f"engine.options.{name}", f"{value!r} is not a text, whole number or true/false")
+            reader.fault(
+                "E_TOML_VALUE",
+                f"engine.options.{name}",
+                f"{value!r} is not a text, whole number or true/false",
+            )
     kept = {name: value for name, value in options.items() if isinstance(value, (str, int, bool))}
     return EngineSettings(name=reader.text(table, "name", "sketch", "engine."), options=kept)

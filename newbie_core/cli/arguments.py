@@ -39,15 +39,23 @@ def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _selection(run)
     _guards(run)
     run.add_argument("--republish", action="store_true", help="publish again what was rolled back from")
-    run.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set")
+    run.add_argument(
+        "--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set"
+    )
     retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
     retry.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
-    retry.add_argument("--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set")
-    preview = _command(commands, "preview", "sketch the pictures at once, without a version", catalog=True, store=False)
+    retry.add_argument(
+        "--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set"
+    )
+    preview = _command(
+        commands, "preview", "sketch the pictures at once, without a version", catalog=True, store=False
+    )
     preview.add_argument("--out", type=Path, metavar="DIR", help="where to (default: preview/<set>)")
     _selection(preview, engine=False)
     template = _command(commands, "template", "write a fresh starter workbook", store=False)
-    template.add_argument("file", type=Path, metavar="FILE.xlsx", help="the workbook to write; must not exist")
+    template.add_argument(
+        "file", type=Path, metavar="FILE.xlsx", help="the workbook to write; must not exist"
+    )
 
 
 def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,15 +79,23 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verify = _command(commands, "verify", "check that every version is whole")
     verify.add_argument("catalog", nargs="?", metavar="CATALOG", help="one set only")
     verify.add_argument("--quick", action="store_true", help="presence and sizes only, not every byte")
-    verify.add_argument("--pixels", action="store_true", help="also decode every picture and compare its pixels")
-    verify.add_argument("--repair", action="store_true", help="put damaged files away, so that a run makes them again")
+    verify.add_argument(
+        "--pixels", action="store_true", help="also decode every picture and compare its pixels"
+    )
+    verify.add_argument(
+        "--repair", action="store_true", help="put damaged files away, so that a run makes them again"
+    )
     gc = _command(commands, "gc", "find what no version needs (a dry run)")
     gc.add_argument("--apply", action="store_true", help="move it to the trash")
     gc.add_argument("--keep-days", type=int, default=7, metavar="N", help="keep unreleased pictures so long")
     export = _command(commands, "export", "copy a version out under readable names", catalog=True)
-    export.add_argument("--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip file")
+    export.add_argument(
+        "--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip file"
+    )
     export.add_argument("--release", metavar="NAME", help="a version (default: the one that counts)")
-    export.add_argument("--profile", choices=("private", "public"), default="private", help="public leaves prompts out")
+    export.add_argument(
+        "--profile", choices=("private", "public"), default="private", help="public leaves prompts out"
+    )
     export.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids to copy")
 
 
@@ -102,7 +118,9 @@ def _command(
 
 
 def _selection(command: argparse.ArgumentParser, *, engine: bool = True) -> None:
-    command.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids, such as 'aria/*'")
+    command.add_argument(
+        "--only", action="append", default=[], metavar="GLOB", help="picture ids, such as 'aria/*'"
+    )
     command.add_argument("--limit", type=_count, metavar="N", help="make N pictures at most")
     if engine:
         command.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")

@@ -18,7 +18,7 @@ from newbie_core.cli.output import (
     say_faults,
     spoken_seconds,
 )
-from newbie_core.cli.places import open_store, set_name_of
+from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
 from newbie_core.engines import load_engine
 from newbie_core.errors import ReleaseError
 from newbie_core.plans import PlanOptions, estimate_seconds
@@ -50,7 +50,7 @@ def _retry(given: argparse.Namespace, stop: StopSignals) -> int:
 def _carry_out(given: argparse.Namespace, stop: StopSignals, options: RunOptions) -> int:
     meters: list[Meter] = []
     with (
-        open_store(given.store, create=True) as store,
+        make_store(given.store) as store,
         open_run(
             Path(given.catalog),
             store=store,
@@ -100,7 +100,9 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
         )
         if number
     ]
-    result(f"{report.catalog}: {news} {report.release} ({', '.join([counts, *further])}; {spoken_seconds(report.seconds)})")
+    result(
+        f"{report.catalog}: {news} {report.release} ({', '.join([counts, *further])}; {spoken_seconds(report.seconds)})"
+    )
     result(f"digest   {report.digest}")
     result(f"pictures {report.view}")
     if report.failed:
@@ -108,7 +110,7 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
 
 
 def _plan(given: argparse.Namespace, _stop: StopSignals) -> int:
-    with open_store(given.store, create=False) as store:
+    with store_if_any(given.store) as store:
         memo = StoreMemo(store)
         catalog = _catalog(given, memo)
         shelf = Shelf(store, catalog.name) if store else None
@@ -163,7 +165,11 @@ def _tell_plan(draft: Draft, pending: int, seconds: float | None, *, json: bool)
                 result(line)
     for picture_id, reason in list(plan.held.items())[:20]:
         result(f"= {picture_id} stays as it is: {reason}")
-    time = "no measured history yet" if seconds is None else f"about {spoken_seconds(seconds)} by measured history"
+    time = (
+        "no measured history yet"
+        if seconds is None
+        else f"about {spoken_seconds(seconds)} by measured history"
+    )
     result(f"to generate: {pending} pictures" + (f", {time}" if pending else ""))
 
 
@@ -234,8 +240,7 @@ def _template(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _rollback(given: argparse.Namespace, _stop: StopSignals) -> int:
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         name = set_name_of(given.catalog, store)
         with store.writing(name):
             shelf = Shelf(store, name)
@@ -246,7 +251,14 @@ def _rollback(given: argparse.Namespace, _stop: StopSignals) -> int:
             shelf.read(ref)
             shelf.point(ref)
     if given.json:
-        print_json({"catalog": name, "release": ref.name, "digest": ref.digest, "before": before.name if before else None})
+        print_json(
+            {
+                "catalog": name,
+                "release": ref.name,
+                "digest": ref.digest,
+                "before": before.name if before else None,
+            }
+        )
     else:
         was = f" (was {before.name})" if before else ""
         result(f"{name}: {ref.name} counts now{was}; no version was deleted")
@@ -254,8 +266,7 @@ def _rollback(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
-    with open_store(given.store, create=False, needed=True, damaged=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         only = set_name_of(given.catalog, store) if given.catalog else None
         with Meter("files", 1, quiet=given.json) as meter:
             found = verify(
@@ -289,8 +300,7 @@ def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _gc(given: argparse.Namespace, _stop: StopSignals) -> int:
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         found = collect(store, given.store, apply=given.apply, keep_days=given.keep_days)
     if given.json:
         print_json(found.record())
@@ -308,8 +318,7 @@ def _gc(given: argparse.Namespace, _stop: StopSignals) -> int:
 def _export(given: argparse.Namespace, _stop: StopSignals) -> int:
     from newbie_core.cli.exporting import export_release
 
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         ref = shelf.ref(given.release) if given.release else shelf.current()
         if ref is None:

@@ -28,11 +28,17 @@ def export_release(
         DamageError: a picture is damaged; nothing is left behind.
     """
     if to.exists() or to.is_symlink():
-        raise ReleaseError(f"{to}: exists already and nothing is overwritten; name a new place", code="E_EXPORT_EXISTS")
+        raise ReleaseError(
+            f"{to}: exists already and nothing is overwritten; name a new place", code="E_EXPORT_EXISTS"
+        )
     release = shelf.read(ref)
-    entries = [e for e in release.content.entries if not only or any(fnmatchcase(e.id, glob) for glob in only)]
+    entries = [
+        e for e in release.content.entries if not only or any(fnmatchcase(e.id, glob) for glob in only)
+    ]
     if not entries:
-        raise ReleaseError(f"no picture of {ref.name} matches {', '.join(only) or 'anything'}", code="E_EXPORT_EMPTY")
+        raise ReleaseError(
+            f"no picture of {ref.name} matches {', '.join(only) or 'anything'}", code="E_EXPORT_EMPTY"
+        )
     beside = to.with_name(f".{to.name}.part")
     try:
         if to.suffix.lower() == ".zip":
@@ -68,7 +74,9 @@ def _files(shelf: Shelf, release: Release, entries: list[Entry], profile: str) -
     for entry in entries:
         data = shelf.store.get(entry.object)
         yield f"pictures/{paths[entry.id]}", data if profile == "private" else retag(data, public_texts(data))
-    if (sheet := release.manifest.pages.get("contact-sheet.png")) and len(entries) == len(release.content.entries):
+    if (sheet := release.manifest.pages.get("contact-sheet.png")) and len(entries) == len(
+        release.content.entries
+    ):
         yield "contact-sheet.png", shelf.store.get(sheet)
     yield "release.json", _listing(release, entries, paths, profile)
 

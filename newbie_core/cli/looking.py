@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from newbie_core.cli.output import print_json, result
-from newbie_core.cli.places import open_store, set_name_of
+from newbie_core.cli.places import needed_store, set_name_of
 from newbie_core.errors import MissingError, NewbieError, ReleaseError
 from newbie_core.images import ImageError, read_record
 from newbie_core.releases import Entry, Release, ReleaseRef, Shelf, compare, picture_paths, view_folder
@@ -27,8 +27,7 @@ def show(given: argparse.Namespace, _stop: StopSignals) -> int:
     path = Path(given.catalog)
     if path.is_file() and path.suffix.lower() == ".png":
         return _show_file(path, json=given.json)
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         ref = shelf.ref(given.release) if given.release else shelf.current()
         if ref is None:
@@ -91,7 +90,7 @@ def _show_release(given: argparse.Namespace, shelf: Shelf, release: Release) -> 
 def _show_picture(given: argparse.Namespace, shelf: Shelf, release: Release, picture_id: str) -> None:
     entry = _entry(release, picture_id)
     recipe = release.content.recipes[entry.recipe]
-    record = {
+    record: dict[str, Any] = {
         "id": entry.id,
         "release": release.ref.name,
         "key": entry.key,
@@ -134,7 +133,9 @@ def _entry(release: Release, picture_id: str) -> Entry:
     if picture_id not in entries:
         near = nearest(picture_id, entries)
         hint = f'did you mean "{near}"?' if near else "`newbie show CATALOG --json` lists the ids"
-        raise ReleaseError(f'{release.ref.name} has no picture "{picture_id}"; {hint}', code="E_PICTURE_MISSING")
+        raise ReleaseError(
+            f'{release.ref.name} has no picture "{picture_id}"; {hint}', code="E_PICTURE_MISSING"
+        )
     return entries[picture_id]
 
 
@@ -190,8 +191,7 @@ def _history(shelf: Shelf, picture_id: str) -> list[dict[str, str]]:
 
 def releases(given: argparse.Namespace, _stop: StopSignals) -> int:
     """The versions of a set, newest last."""
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         current = shelf.current()
         rows = [_release_row(shelf, ref, current) for ref in shelf.refs()]
@@ -236,15 +236,15 @@ def _release_row(shelf: Shelf, ref: ReleaseRef, current: ReleaseRef | None) -> d
 
 def diff(given: argparse.Namespace, _stop: StopSignals) -> int:
     """What differs between two versions."""
-    with open_store(given.store, create=False, needed=True) as store:
-        assert store is not None
+    with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         old, new = _two_releases(shelf, given.old, given.new)
         explanation = _explanation(store, new)
         differences = compare(old, new)
     if given.json:
         rows = [
-            {**difference.record(), "reasons": _causes(explanation, difference.id)} for difference in differences
+            {**difference.record(), "reasons": _causes(explanation, difference.id)}
+            for difference in differences
         ]
         print_json({"catalog": shelf.set, "old": old.ref.name, "new": new.ref.name, "differences": rows})
         return 0

@@ -13,10 +13,10 @@ import orjson
 
 from newbie_core.errors import Fault, InputError, NewbieError
 
-
 if TYPE_CHECKING:
-    from newbie_core.plans import Change
     from rich.progress import Progress, TaskID
+
+    from newbie_core.plans import Change
 
 _CHANGES_SHOWN = 30
 _IDS_SHOWN = 4

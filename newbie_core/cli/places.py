@@ -17,20 +17,34 @@ FSYNC_VARIABLE = "NEWBIE_FSYNC"
 """`0` writes without fsync: for measurements and throw-away stores only."""
 
 
-@contextmanager
-def open_store(root: Path, *, create: bool, needed: bool = False, damaged: bool = False) -> Iterator[Store | None]:
-    """The store at `root`; None when there is none and none is `needed`.
+def is_durable() -> bool:
+    """Whether writes are fsynced: unless the environment says NEWBIE_FSYNC=0."""
+    return os.environ.get(FSYNC_VARIABLE) != "0"
 
-    Args:
-        damaged: open it even when its format record is damaged, to name the damage.
+
+def make_store(root: Path) -> Store:
+    """The store at `root`, made when there is none."""
+    return Store.open(root, create=True, durable=is_durable())
+
+
+def needed_store(root: Path) -> Store:
+    """The store at `root`.
+
+    Raises:
+        MissingError: there is none.
     """
-    durable = os.environ.get(FSYNC_VARIABLE) != "0"
-    if not create and not (root / "format.json").exists() and not needed:
+    if not root.is_dir():
+        raise MissingError(f"{root}: there is no store; name one with --store, or make one with `newbie run`")
+    return Store.open(root, create=False, durable=is_durable())
+
+
+@contextmanager
+def store_if_any(root: Path) -> Iterator[Store | None]:
+    """The store at `root`, or None where nothing has been made yet."""
+    if not (root / "format.json").exists():
         yield None
         return
-    if not create and not root.is_dir():
-        raise MissingError(f"{root}: there is no store; name one with --store, or make one with `newbie run`")
-    with Store.open(root, create=create, durable=durable) as store:
+    with needed_store(root) as store:
         yield store
 
 
@@ -52,4 +66,6 @@ def set_name_of(catalog: str, store: Store) -> str:
         return path.stem
     near = nearest(catalog, known)
     hint = f'did you mean "{near}"?' if near else f"sets in the store: {', '.join(known) or 'none'}"
-    raise CatalogError(f'"{catalog}" is no folder, no file and no set in the store; {hint}', code="E_CATALOG_MISSING")
+    raise CatalogError(
+        f'"{catalog}" is no folder, no file and no set in the store; {hint}', code="E_CATALOG_MISSING"
+    )

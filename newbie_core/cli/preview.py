@@ -60,7 +60,10 @@ def _clear(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise InputError(f"{out}: not a folder; name another with --out", code="E_PREVIEW_PLACE")
     if out.is_dir() and any(out.iterdir()) and not (out / _MARK).exists():
-        raise InputError(f"{out}: holds other files and nothing is overwritten; name another with --out", code="E_PREVIEW_PLACE")
+        raise InputError(
+            f"{out}: holds other files and nothing is overwritten; name another with --out",
+            code="E_PREVIEW_PLACE",
+        )
     if out.is_dir():
         shutil.rmtree(out)
     (out / "pictures").mkdir(parents=True)

@@ -279,7 +279,7 @@ def _glasses(pen: Pen, look: Look) -> None:
             )
         pen.line(lens, frame.base if frame.base[0] < 235 else frame.shade, 0.055, closed=True)
         pen.line(
-            flip(smooth([(0.78, EYE_Y - 0.06), (0.98, EYE_Y - 0.1)], closed=False), side), frame.base, 0.05
+            flip(smooth([(0.78, EYE_Y - 0.06), (0.9, EYE_Y - 0.08)], closed=False), side), frame.base, 0.05
         )
     pen.line(smooth([(-0.08, EYE_Y), (0, EYE_Y - 0.03), (0.08, EYE_Y)], closed=False), frame.base, 0.05)
 

@@ -21,7 +21,7 @@ PLACES: dict[str, Place] = {**NATURE, **TOWNS, **INDOORS}
 
 def draw_background(chosen: Mapping[str, str], *, width: int, height: int, seed: int) -> Image.Image:
     """The picture's background, RGB, at its final size."""
-    fine = 3 if max(width, height) <= 160 else 2 if max(width, height) <= 1024 else 1
+    fine = 3 if max(width, height) <= 160 else 2
     name = chosen.get("background", "")
     plain = not name or name in ("simple", "white", "gradient") or name.startswith("plain_")
     if plain:

@@ -23,14 +23,25 @@ class Arm:
     grip: str = "rest"  # rest, open, fist, peace, point, none
     over: bool = False  # drawn over the head
 
-    def line(self, look: Look) -> Points:
-        """The arm's middle line from shoulder to wrist."""
+    def bones(self, look: Look) -> tuple[Points, ...]:
+        """The arm's middle line from shoulder to wrist; in two parts where the elbow bends sharply."""
         root = (0.6, 1.42) if look.boy else (0.47, 1.42)
         limit = look.reach - 0.08
         elbow, hand = (min(self.elbow[0], limit), self.elbow[1]), (min(self.hand[0], limit), self.hand[1])
-        # The elbow itself is cut off, so that a sharply bent sleeve stays round.
+        if _bend(root, elbow, hand) > 100:
+            upper: list[Spot] = [root, _between(root, elbow, 0.5), (elbow[0], elbow[1] + 0.04)]
+            lower: list[Spot] = [(elbow[0] + 0.03, elbow[1] + 0.02), _between(elbow, hand, 0.5), hand]
+            return tuple(flip(smooth(part, closed=False, steps=9), self.side) for part in (upper, lower))
+        # The elbow itself is cut off, so that a bent sleeve stays round.
         spots: list[Spot] = [root, _between(root, elbow, 0.72), _between(hand, elbow, 0.72), hand]
-        return flip(smooth(spots, closed=False, steps=7), self.side)
+        return (flip(smooth(spots, closed=False, steps=7), self.side),)
+
+
+def _bend(root: tuple[float, float], elbow: tuple[float, float], hand: tuple[float, float]) -> float:
+    """How far an arm turns at the elbow, in degrees; 0 is a straight arm."""
+    one = np.arctan2(elbow[1] - root[1], elbow[0] - root[0])
+    other = np.arctan2(hand[1] - elbow[1], hand[0] - elbow[0])
+    return float(np.degrees(abs((other - one + np.pi) % (2 * np.pi) - np.pi)))
 
 
 def _between(start: tuple[float, float], stop: tuple[float, float], share: float) -> tuple[float, float]:
@@ -62,7 +73,7 @@ POSES: dict[str, tuple[Way, Way]] = {
     "sword": (((0.96, 2.12), (0.92, 1.86), "fist", False), REST),
     "katana": (((0.96, 2.12), (0.92, 1.92), "fist", False), REST),
     "flower": (((0.86, 2.16), (0.3, 1.92), "fist", False), REST),
-    "cup": (((0.88, 2.14), (0.32, 1.86), "fist", False), REST),
+    "cup": (((0.92, 2.2), (0.52, 1.92), "fist", False), REST),
     "microphone": (((0.94, 2.0), (0.34, 1.32), "fist", True), REST),
     "phone": (((0.96, 2.06), (0.74, 1.62), "fist", False), REST),
     "wand": (((0.98, 2.06), (0.98, 1.58), "fist", False), REST),
@@ -166,11 +177,21 @@ def draw_limb(pen: Pen, line: Points, widths: tuple[float, ...], material: Tone)
     pen.line(outline, material.ink, closed=True)
 
 
+def draw_bare_arm(pen: Pen, arm: Arm, look: Look) -> None:
+    """An arm's skin, without its hand."""
+    bones = arm.bones(look)
+    if len(bones) == 1:
+        draw_limb(pen, bones[0], (0.12, 0.28, 0.27, 0.25, 0.24, 0.22, 0.19, 0.17), look.skin)
+    else:
+        draw_limb(pen, bones[0], (0.12, 0.28, 0.27, 0.25, 0.12), look.skin)
+        draw_limb(pen, bones[1], (0.12, 0.25, 0.22, 0.19, 0.17), look.skin)
+
+
 def draw_hand(pen: Pen, arm: Arm, look: Look, material: Tone) -> None:
     """The hand at the end of an arm, pointing along the forearm."""
     if arm.grip == "none":
         return
-    line = arm.line(look)
+    line = arm.bones(look)[-1]
     tip, back = line[-1], line[-4]
     angle = float(np.degrees(np.arctan2(tip[1] - back[1], tip[0] - back[0]))) + 90
     if arm.grip == "open":

@@ -30,12 +30,13 @@ class Pen:
     Coordinates are in units of the pen, which `moved` nests like sheets of tracing paper.
     """
 
-    __slots__ = ("_draw", "_matrix", "_shift", "image", "unit")
+    __slots__ = ("_draw", "_matrix", "_middle", "_shift", "_turned", "image", "unit")
 
     def __init__(self, image: Image.Image, matrix: NDArray[np.float64], shift: NDArray[np.float64]) -> None:
         self.image = image
         self.unit = float(np.hypot(matrix[0, 0], matrix[1, 0]))  # pixels a unit
         self._matrix, self._shift = matrix, shift
+        self._turned, self._middle = matrix.T * 64, shift * 64 + 32
         self._draw = ImageDraw.Draw(image)
 
     @classmethod
@@ -53,7 +54,8 @@ class Pen:
 
     def pixels(self, points: Points) -> NDArray[np.float32]:
         """Pixel positions (n, 2), rounded to pixel centres."""
-        return (points @ self._matrix.T + (self._shift + 0.5)).astype(np.float32)
+        # Sixty-fourths of a pixel hide the last bits of a sum, which differ between processors.
+        return (np.rint(points @ self._turned + self._middle) / 64).astype(np.float32)
 
     def fill(self, points: Points, colour: RGB) -> None:
         """A filled shape."""
@@ -68,7 +70,7 @@ class Pen:
             if pixels < 3:
                 return
         step = np.diff(path, axis=0)
-        step /= np.hypot(step[:, 0], step[:, 1])[:, None] + 1e-9
+        step /= np.sqrt(step[:, 0] ** 2 + step[:, 1] ** 2)[:, None] + 1e-9
         turns = (step * np.roll(step, -1, axis=0)).sum(axis=1) < 0.9
         corners = np.flatnonzero(turns[:-1]) + 1
         if pixels >= 4:

@@ -1,6 +1,6 @@
 """Cloth as such: a shaded piece with its folds and pattern, and sleeves along an arm."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -83,35 +83,42 @@ def fold(pen: Pen, spots: list[Spot], cloth: Tone, width: float = 0.035) -> None
     pen.stroke(smooth(spots, closed=False), cloth.deep, 0.004, width, 0.004)
 
 
+# Widths from the shoulder to the wrist; an arm bent sharply has one row for each of its parts.
+TUBES: dict[int, tuple[tuple[float, ...], ...]] = {
+    1: ((0.16, 0.36, 0.38, 0.36, 0.34, 0.33, 0.33, 0.33, 0.34),),
+    2: ((0.16, 0.36, 0.38, 0.36, 0.2), (0.2, 0.35, 0.34, 0.33, 0.34)),
+}
+CAPS: dict[str, tuple[float, ...]] = {"short": (0.16, 0.4, 0.43, 0.45), "puff": (0.2, 0.5, 0.56, 0.36)}
+
+
 def sleeve(
-    pen: Pen, line: Points, cloth: Tone, kind: str, *, cuff: Tone | None = None, pattern: str = ""
+    pen: Pen, bones: Sequence[Points], cloth: Tone, kind: str, *, cuff: Tone | None = None, pattern: str = ""
 ) -> None:
-    """A sleeve along an arm: long, short, puff or wide."""
+    """A sleeve along an arm's parts: long, short, puff or wide."""
     if kind == "wide":
-        _wide_sleeve(pen, line, cloth, pattern)
+        _wide_sleeve(pen, np.concatenate(bones), cloth, pattern)
         return
-    count = len(line)
-    part = line if kind == "long" else line[: count * 2 // 5 + 1]
-    widths = {
-        "long": (0.16, 0.36, 0.38, 0.36, 0.34, 0.33, 0.33, 0.33, 0.34),
-        "short": (0.16, 0.4, 0.43, 0.45),
-        "puff": (0.2, 0.5, 0.56, 0.36),
-    }[kind]
-    outline = ribbon(part, widths)
-    with piece(pen, outline, cloth, pattern, shaded=False) as inner:
-        inner.fill(outline + np.array([0.22, 0.05]), cloth.shade)
-        if kind == "long":
-            x, y = part[count // 2].tolist()
-            for shift in (-0.08, 0.06):
-                fold(
-                    inner,
-                    [(x - 0.2, y + shift - 0.06), (x, y + shift + 0.02), (x + 0.14, y + shift - 0.01)],
-                    cloth,
-                    0.03,
-                )
-    end = ribbon(part[-3:], (widths[-1] + 0.04, widths[-1] + 0.05))
+    if kind == "long":
+        parts = list(zip(bones, TUBES[len(bones)], strict=True))
+    else:
+        upper = bones[0]
+        parts = [(upper[: len(upper) * 2 * len(bones) // 5 + 1], CAPS[kind])]
+    for line, widths in parts:
+        outline = ribbon(line, widths)
+        with piece(pen, outline, cloth, pattern, shaded=False) as inner:
+            inner.fill(outline + np.array([0.22, 0.05]), cloth.shade)
+            if kind == "long":
+                _elbow_folds(inner, line, cloth)
     if cuff is not None:
-        pen.shape(end, cuff.base, cuff.ink, LINE * 0.9)
+        line, widths = parts[-1]
+        pen.shape(ribbon(line[-3:], (widths[-1] + 0.04, widths[-1] + 0.05)), cuff.base, cuff.ink, LINE * 0.9)
+
+
+def _elbow_folds(pen: Pen, line: Points, cloth: Tone) -> None:
+    x, y = line[len(line) // 2].tolist()
+    for shift in (-0.08, 0.06):
+        at = y + shift
+        fold(pen, [(x - 0.2, at - 0.06), (x, at + 0.02), (x + 0.14, at - 0.01)], cloth, 0.03)
 
 
 def _wide_sleeve(pen: Pen, line: Points, cloth: Tone, pattern: str) -> None:

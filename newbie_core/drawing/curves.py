@@ -67,8 +67,14 @@ def ellipse(x: float, y: float, rx: float, ry: float, *, steps: int = 24) -> Poi
 
 def arc(x: float, y: float, rx: float, ry: float, start: float, stop: float, *, steps: int = 16) -> Points:
     """Part of an ellipse; degrees run clockwise on the screen from the right."""
+    return _circle(start, stop, steps) * (rx, ry) + (x, y)
+
+
+@lru_cache(maxsize=256)
+def _circle(start: float, stop: float, steps: int) -> Points:
+    """Part of the unit circle."""
     angle = np.radians(np.linspace(start, stop, steps + 1))
-    return np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> Points:
@@ -78,12 +84,22 @@ def box(left: float, top: float, right: float, bottom: float) -> Points:
 
 def ribbon(line: Points, widths: Sequence[float]) -> Points:
     """A stroke's outline along a line; widths are spread evenly along it."""
-    ahead = np.gradient(line, axis=0)
-    normal = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
-    normal /= np.hypot(normal[:, 0], normal[:, 1])[:, None] + 1e-9
-    spread = np.interp(np.linspace(0, 1, len(line)), np.linspace(0, 1, len(widths)), widths) / 2
-    offset = normal * spread[:, None]
-    return np.concatenate([line + offset, (line - offset)[::-1]])
+    ahead = np.empty_like(line)
+    ahead[1:-1] = line[2:] - line[:-2]
+    ahead[0], ahead[-1] = line[1] - line[0], line[-1] - line[-2]
+    half = _spread(tuple(widths), len(line)) / (np.sqrt(ahead[:, 0] ** 2 + ahead[:, 1] ** 2) + 1e-9)
+    outline = np.empty((2 * len(line), 2))
+    offset_x, offset_y = -ahead[:, 1] * half, ahead[:, 0] * half
+    outline[: len(line), 0], outline[: len(line), 1] = line[:, 0] + offset_x, line[:, 1] + offset_y
+    outline[len(line) :, 0] = (line[:, 0] - offset_x)[::-1]
+    outline[len(line) :, 1] = (line[:, 1] - offset_y)[::-1]
+    return outline
+
+
+@lru_cache(maxsize=4096)
+def _spread(widths: tuple[float, ...], count: int) -> NDArray[np.float64]:
+    """Half the widths at each of count points."""
+    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(widths)), widths) / 2
 
 
 def star(

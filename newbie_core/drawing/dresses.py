@@ -118,11 +118,9 @@ def draw_maid(pen: Pen, look: Look, cloth: Tone) -> None:
         draw_creases(inner, look, cloth)
     white = tone(OFF_WHITE)
     draw_apron(pen, look, white)
+    collar = smooth([(0.0, 1.36, 1), (0.16, 1.14), (0.34, 1.18), (0.46, 1.33), (0.26, 1.45), (0.03, 1.46)])
     for side in (-1, 1):
-        flap = flip(
-            smooth([(0.0, 1.28, 1), (0.2, 1.08), (0.38, 1.2), (0.4, 1.38), (0.2, 1.48), (0.03, 1.4)]), side
-        )
-        pen.shape(flap, white.base, white.ink, LINE * 0.9)
+        pen.shape(flip(collar, side), white.base, white.ink, LINE * 0.9)
 
 
 def draw_apron(pen: Pen, look: Look, cloth: Tone) -> None:

@@ -17,10 +17,10 @@ Light = tuple[float, float, float]
 
 # place -> the light that falls on figures in it, where none is asked for
 AMBIENT: dict[str, Light] = {
-    "night_sky": (0.86, 0.88, 1.03), "city_night": (0.93, 0.86, 1.04), "sunset": (1.04, 0.92, 0.84),
+    "night_sky": (0.9, 0.91, 1.03), "city_night": (0.93, 0.86, 1.04), "sunset": (1.04, 0.92, 0.84),
     "fireworks": (0.93, 0.88, 1.02), "festival": (1.03, 0.92, 0.84), "stage": (0.98, 0.9, 1.04),
-    "rain": (0.88, 0.93, 1.0), "snow": (0.97, 1.0, 1.05), "space": (0.86, 0.86, 1.04),
-    "underwater": (0.82, 0.96, 1.06), "forest": (0.97, 1.0, 0.94), "cherry_blossoms": (1.03, 0.97, 1.0),
+    "rain": (0.88, 0.93, 1.0), "snow": (0.97, 1.0, 1.05), "space": (0.9, 0.89, 1.03),
+    "underwater": (0.88, 0.97, 1.05), "forest": (0.97, 1.0, 0.94), "cherry_blossoms": (1.03, 0.97, 1.0),
 }  # fmt: skip
 # lighting -> the factor on the place, the factor on figures
 LIGHTS: dict[str, tuple[Light, Light]] = {
@@ -161,7 +161,7 @@ def _rays(image: Image.Image, dice: random.Random) -> Image.Image:
 def _air(image: Image.Image, kind: str, dice: random.Random) -> Image.Image:
     """Small things between the viewer and the figures."""
     width, height = image.size
-    fine = 2 if max(width, height) <= 1024 else 1
+    fine = 2
     layer = Image.new("RGBA", (width * fine, height * fine))
     side = min(width, height) * fine
     pen = Pen.on(layer, unit=side)
@@ -189,7 +189,7 @@ def _air(image: Image.Image, kind: str, dice: random.Random) -> Image.Image:
             ),
             dice,
         )
-    small = layer.reduce(fine) if fine > 1 else layer
+    small = layer.reduce(fine)
     image.paste(small, (0, 0), small)
     return image
 
@@ -294,9 +294,9 @@ def _ink(image: Image.Image, dark: RGB, light: RGB) -> Image.Image:
 
 
 def _flat(image: Image.Image, seed: int) -> Image.Image:
-    calm = image.filter(ImageFilter.MedianFilter(3))
-    few = calm.quantize(22, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert("RGB")
-    return ImageEnhance.Color(few.filter(ImageFilter.ModeFilter(3))).enhance(1.12)
+    # Figures are drawn without shading already; this leaves the place few colours.
+    few = image.quantize(28, kmeans=1, dither=Image.Dither.NONE).convert("RGB")
+    return ImageEnhance.Color(few).enhance(1.15)
 
 
 def _sketch(image: Image.Image, seed: int) -> Image.Image:

@@ -1,7 +1,7 @@
 """One whole figure, drawn from the back to the front."""
 
 from newbie_core.drawing.accessories import draw_behind, draw_face_wear, draw_head_wear, draw_neck_wear
-from newbie_core.drawing.body import Arm, arms, draw_hand, draw_limb, draw_torso
+from newbie_core.drawing.body import Arm, arms, draw_bare_arm, draw_hand, draw_torso
 from newbie_core.drawing.canvas import Pen
 from newbie_core.drawing.clothes import TUCKED, draw_garment
 from newbie_core.drawing.dresses import draw_apron
@@ -16,7 +16,6 @@ from newbie_core.drawing.outerwear import draw_cape_back, draw_outer, draw_sleev
 from newbie_core.drawing.props import draw_prop, draw_prop_behind
 
 NECK_Y = 1.05
-ARM_WIDTHS = (0.12, 0.28, 0.27, 0.25, 0.24, 0.22, 0.19, 0.17)
 
 
 def draw_figure(pen: Pen, look: Look, *, bottom: float) -> None:
@@ -72,7 +71,7 @@ def _draw_body(pen: Pen, look: Look, bottom: float) -> None:
 
 def _draw_arm(pen: Pen, look: Look, arm: Arm) -> None:
     material = look.cloth("gloves") if look.get("gloves") else look.skin
-    draw_limb(pen, arm.line(look), ARM_WIDTHS, look.skin)
+    draw_bare_arm(pen, arm, look)
     if look.get("held") != "microphone" or not arm.over:
         draw_hand(pen, arm, look, material)
         draw_sleeve(pen, look, arm)

@@ -139,9 +139,8 @@ def draw_ringlet(pen: Pen, spots: Sequence[Spot], width: float, hair: Tone) -> N
         pen.shape(ring, hair.base, hair.ink, LINE * 0.85)
         with pen.clip(ring) as inner:
             inner.fill(ring + np.array([size * 0.7, width * 0.12]), hair.shade)
-            inner.fill(
-                ring * 0.5 + np.array([x, y]) * 0.5 - np.array([size * 0.34, width * 0.02]), hair.light
-            )
+            shine = (ring - np.array([x, y])) * 0.5 + np.array([x - size * 0.34, y - width * 0.02])
+            inner.fill(shine, mix(hair.base, hair.light, 0.55))
 
 
 def draw_bun(pen: Pen, x: float, y: float, radius: float, hair: Tone) -> None:

@@ -58,12 +58,14 @@ NATURAL_HAIR = (
 class Look:
     """Answers what a figure wears and shows; equal looks draw equal pixels.
 
-    `key` names the figure's stream of chance; `reach` is the half width free for it, in half heads.
+    `key` names the figure's stream of chance; `reach` is the half width free for it, in half heads;
+    `flat` takes the shading away.
     """
 
     chosen: Mapping[str, str]
     key: str
     reach: float = 1.6
+    flat: bool = False
 
     def dice(self, component: str) -> random.Random:
         """Chance for one component alone, so that another component's tag does not disturb it."""
@@ -85,13 +87,13 @@ class Look:
     @property
     def skin(self) -> Tone:
         """The skin's tones."""
-        return skin_tone(SKIN[self.get("skin", "fair")])
+        return self._shaded(skin_tone(SKIN[self.get("skin", "fair")]))
 
     @property
     def hair(self) -> Tone:
         """The hair's tones, its hue a little different from seed to seed."""
         name = self.get("hair_colour") or self.dice("hair_colour").choice(NATURAL_HAIR)
-        return tone(self._tinted(HAIR[name], "hair_hue", 0.025))
+        return self._shaded(tone(self._tinted(HAIR[name], "hair_hue", 0.025)))
 
     @property
     def eyes(self) -> tuple[RGB, RGB]:
@@ -164,15 +166,26 @@ class Look:
         if component == "footwear":
             return self.get("footwear", "shoes")
         if component == "neckwear" and not self.get("neckwear"):
-            return {"serafuku": "neckerchief", "blouse": "neck_ribbon"}.get(self.garment, "")
+            own = {"serafuku": "neckerchief", "blouse": "neck_ribbon", "maid": "neck_ribbon"}
+            return own.get(self.garment, "")
         return self.get(component)
 
     def cloth(self, component: str) -> Tone:
         """The tones of what is worn as a component."""
         name = self.get(f"{component}_colour")
         if not name:
-            name = self.dice(f"{component}_colour").choice(USUAL.get(self.wears(component), ("grey",)))
-        return tone(self._tinted(CLOTH[name], f"{component}_hue", 0.02))
+            usual = USUAL[self.wears(component)]
+            if self.boy:
+                usual = tuple(colour for colour in usual if colour != "pink") or usual
+            name = self.dice(f"{component}_colour").choice(usual)
+        return self._shaded(tone(self._tinted(CLOTH[name], f"{component}_hue", 0.02)))
+
+    def _shaded(self, material: Tone) -> Tone:
+        """The material's tones, all one where the picture is flat."""
+        if not self.flat:
+            return material
+        base = material.base
+        return Tone(light=base, base=base, shade=base, deep=mix(base, material.deep, 0.3), ink=material.ink)
 
     def _tinted(self, colour: RGB, component: str, amount: float) -> RGB:
         dice = self.dice(component)

@@ -7,7 +7,7 @@ import numpy as np
 from newbie_core.drawing.canvas import Pen
 from newbie_core.drawing.cloth import blossom
 from newbie_core.drawing.colours import WHITE, mix
-from newbie_core.drawing.curves import arc, Spot, box, ellipse, smooth
+from newbie_core.drawing.curves import Spot, arc, box, ellipse, smooth
 from newbie_core.drawing.places import Place, cloud, clouds, gradient, grass, hills, stars, tree
 
 

@@ -1,10 +1,12 @@
 """Jackets, coats and capes over a garment, and every garment's sleeves."""
 
+from collections.abc import Sequence
+
 from newbie_core.drawing.body import HIP, WAIST, Arm
 from newbie_core.drawing.canvas import LINE, Pen
 from newbie_core.drawing.cloth import OFF_WHITE, fold, piece, sleeve
 from newbie_core.drawing.colours import WHITE, Tone, mix, tone
-from newbie_core.drawing.curves import Spot, box, ellipse, flip, mirrored, ribbon, smooth
+from newbie_core.drawing.curves import Points, Spot, box, ellipse, flip, mirrored, ribbon, smooth
 from newbie_core.drawing.look import Look
 
 SLEEVES = {
@@ -96,38 +98,40 @@ def draw_cape_back(pen: Pen, look: Look) -> None:
 
 def draw_sleeve(pen: Pen, look: Look, arm: Arm) -> None:
     """The sleeve of one arm: the outer garment's where one is worn."""
-    line = arm.line(look)
-    outer = look.get("outer")
+    bones = arm.bones(look)
+    outer, garment = look.get("outer"), look.garment
     if outer in ("jacket", "blazer", "cardigan", "coat"):
         cloth = look.cloth("outer")
-        sleeve(pen, line, cloth, "long", cuff=tone(OFF_WHITE) if outer == "blazer" else tone(cloth.shade))
+        sleeve(pen, bones, cloth, "long", cuff=tone(OFF_WHITE) if outer == "blazer" else tone(cloth.shade))
         return
-    garment, cloth = look.garment, look.cloth("garment")
+    cloth = tone(OFF_WHITE) if garment == "vest" else look.cloth("garment")
     kind = SLEEVES.get(garment, "long")
-    if garment == "vest":
-        cloth = tone(OFF_WHITE)
-    cuffs = {
-        "maid": tone(OFF_WHITE),
-        "dress": tone(mix(cloth.base, WHITE, 0.7)),
-        "serafuku": tone(mix(cloth.base, (40, 46, 110), 0.75)),
-    }
     if kind:
-        pattern = look.get("garment_pattern") if look.get("garment_pattern") != "frilled" else ""
-        sleeve(
-            pen,
-            line,
-            cloth,
-            kind,
-            cuff=cuffs.get(
-                garment, tone(cloth.shade) if garment in ("hoodie", "sweater", "turtleneck") else None
-            ),
-            pattern=pattern,
-        )
+        pattern = look.get("garment_pattern").replace("frilled", "")
+        sleeve(pen, bones, cloth, kind, cuff=_cuff(garment, cloth), pattern=pattern)
     if garment == "track_jacket":
-        pen.line(line, OFF_WHITE, 0.06)
+        for bone in bones:
+            pen.line(bone, OFF_WHITE, 0.06)
     if garment == "armor":
-        pen.shape(ribbon(line[len(line) // 2 :], (0.38, 0.4, 0.32)), cloth.base, cloth.ink)
-        x, y = line[1].tolist()
-        pauldron = ellipse(x, y, 0.3, 0.26)
-        with piece(pen, pauldron, cloth) as inner:
-            inner.wash(ellipse(x - 0.1, y - 0.1, 0.12, 0.08), cloth.light, 0.9)
+        _plates(pen, bones, cloth)
+
+
+def _cuff(garment: str, cloth: Tone) -> Tone | None:
+    """The tones of a sleeve's end, where it differs."""
+    if garment == "maid":
+        return tone(OFF_WHITE)
+    if garment == "dress":
+        return tone(mix(cloth.base, WHITE, 0.7))
+    if garment == "serafuku":
+        return tone(mix(cloth.base, (40, 46, 110), 0.75))
+    return tone(cloth.shade) if garment in ("hoodie", "sweater", "turtleneck") else None
+
+
+def _plates(pen: Pen, bones: Sequence[Points], cloth: Tone) -> None:
+    """The steel on a forearm and a shoulder."""
+    fore = bones[-1]
+    start = len(fore) // 2 if len(bones) == 1 else len(fore) // 4
+    pen.shape(ribbon(fore[start:], (0.38, 0.4, 0.32)), cloth.base, cloth.ink)
+    x, y = bones[0][3].tolist()
+    with piece(pen, ellipse(x, y, 0.3, 0.26), cloth) as inner:
+        inner.wash(ellipse(x - 0.1, y - 0.1, 0.12, 0.08), cloth.light, 0.9)

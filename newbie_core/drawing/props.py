@@ -158,6 +158,7 @@ def _flower(pen: Pen, look: Look, cloth: Tone) -> None:
 
 
 def _cup(pen: Pen, look: Look, cloth: Tone) -> None:
+    pen = pen.moved(0.16, 0.02)
     pen.line(ellipse(0.04, 1.8, 0.12, 0.13), cloth.ink, 0.07, closed=True)
     with piece(
         pen, smooth([(0.08, 1.58, 1), (0.52, 1.58, 1), (0.47, 2.04), (0.3, 2.08), (0.13, 2.04)]), cloth

@@ -78,7 +78,8 @@ def draw(figures: Sequence[Figure], setting: Setting, *, width: int, height: int
         layer = Image.new("RGBA", (width * fine, height * fine))
         for index in sorted(range(len(figures)), key=lambda i: (places[i].y, i)):
             place = places[index]
-            look = Look(chosen=chosen[index], key=f"{seed}:{index}", reach=place.reach)
+            flat = mood.style == "flat"
+            look = Look(chosen=chosen[index], key=f"{seed}:{index}", reach=place.reach, flat=flat)
             pen = Pen.on(layer, unit=place.unit * fine, x=place.x * width * fine, y=place.y * height * fine)
             draw_figure(pen, look, bottom=(1 - place.y) * height / place.unit)
         cut = layer.reduce(fine) if fine > 1 else layer
@@ -93,7 +94,7 @@ SHARED = ("framing", "background", "lighting", "style", "air", "border")
 
 def _supersampling(side: int) -> int:
     """How many times finer than the result figures are drawn."""
-    return 4 if side <= 192 else 3 if side <= 384 else 2 if side <= 1024 else 1
+    return 4 if side <= 192 else 3 if side <= 384 else 2
 
 
 def _framing(common: dict[str, str], chosen: Sequence[dict[str, str]]) -> tuple[float, float, float]:

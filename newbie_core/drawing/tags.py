@@ -166,7 +166,8 @@ def _face(faces: list[str], touches: list[str]) -> Parts:
     for name in sorted(touches, key=_turn):
         touch = dict(TOUCHES[name])
         if faces and name in ("smile", "grin", "pout"):
-            touch = {"mouth": touch["mouth"]}
+            merry = name == "smile" and parts.get("mouth") in MERRY
+            touch = {} if merry else {"mouth": touch["mouth"]}
         if name == "open_mouth" and "mouth" in parts:
             touch["mouth"] = (
                 parts["mouth"] if parts["mouth"] in KEEPS_OPEN else OPENED.get(parts["mouth"], "small_open")

@@ -31,7 +31,8 @@ def load_engine(name: str, options: Mapping[str, str | int | bool] | None = None
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise EngineError(
-            f'engine "{name}" needs the module "{error.name}", which is not installed', code="E_ENGINE_MISSING"
+            f'engine "{name}" needs the module "{error.name}", which is not installed',
+            code="E_ENGINE_MISSING",
         ) from None
     maker = getattr(module, class_name, None)
     if maker is None:

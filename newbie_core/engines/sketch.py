@@ -49,7 +49,7 @@ class SketchEngine:
 
     def capabilities(self) -> Capabilities:
         """Any size from 64 to 2048, in steps of 8 as the model's latents are."""
-        return Capabilities(size_step=8, smallest_side=64, largest_side=2048, options={})
+        return Capabilities(size_step=8, smallest_side=64, largest_side=2048, trained=False, options={})
 
     def environment(self) -> Mapping[str, str]:
         """Python, Pillow and processor kind."""

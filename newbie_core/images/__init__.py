@@ -10,9 +10,19 @@ from newbie_core.images.errors import ImageError
 from newbie_core.images.infotext import infotext, parse_infotext
 from newbie_core.images.pixels import decode, has_picture, pixel_digest
 from newbie_core.images.png import encode_png
-from newbie_core.images.record import PictureRecord, embed, read_record, software
+from newbie_core.images.record import (
+    DRAWN,
+    TRAINED,
+    PictureRecord,
+    embed,
+    public_texts,
+    read_record,
+    software,
+)
 
 __all__ = [
+    "DRAWN",
+    "TRAINED",
     "ImageError",
     "PictureRecord",
     "decode",
@@ -22,6 +32,7 @@ __all__ = [
     "infotext",
     "parse_infotext",
     "pixel_digest",
+    "public_texts",
     "read_record",
     "retag",
     "software",

@@ -33,8 +33,9 @@ INFOTEXT_KEYWORD = "parameters"
 
 RECORD_FORMAT = 1
 
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC NewsCodes: "created using a model derived from sampled content"."""
+TRAINED, DRAWN = "trainedAlgorithmicMedia", "algorithmicMedia"
+"""IPTC NewsCodes, digital source types: made by a trained model; by an algorithm without training data."""
+SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 @functools.cache
@@ -59,6 +60,7 @@ class PictureRecord:
         engine: the engine's name; `fingerprint` is the digest of all that identifies it.
         model: a name, never a path.
         key: the content key of the picture's job.
+        source_type: IPTC's word for how such pictures come about: `TRAINED` or `DRAWN`.
     """
 
     prompt: str
@@ -74,6 +76,7 @@ class PictureRecord:
     fingerprint: str
     model: str
     key: str
+    source_type: str = TRAINED
     software: str = field(default_factory=software)
 
 
@@ -82,13 +85,13 @@ def embed(record: PictureRecord, *, profile: Profile) -> dict[str, str]:
     if profile == "public":
         return {
             RECORD_KEYWORD: _json({"format": RECORD_FORMAT, "key": record.key, "software": record.software}),
-            XMP_KEYWORD: _xmp(record.software),
+            XMP_KEYWORD: _xmp(record.software, record.source_type),
         }
     values = {item.name: getattr(record, item.name) for item in fields(record)}
     return {
         INFOTEXT_KEYWORD: infotext(record.flat, record.negative, _parameters(record)),
         RECORD_KEYWORD: _json({"format": RECORD_FORMAT, **values}),
-        XMP_KEYWORD: _xmp(record.software),
+        XMP_KEYWORD: _xmp(record.software, record.source_type),
     }
 
 
@@ -107,6 +110,22 @@ def read_record(data: bytes) -> dict[str, Any] | None:
     if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
         raise ImageError(f'the PNG text "{RECORD_KEYWORD}" is not a record of format {RECORD_FORMAT}')
     return record
+
+
+def public_texts(data: bytes) -> dict[str, str]:
+    """The public texts of one of our files: software, content key and source type, nothing else.
+
+    Raises `ImageError` where the file carries no record of ours.
+    """
+    record = read_record(data)
+    if record is None:
+        raise ImageError("the picture carries no record of this production line, so nothing says what may go")
+    return {
+        RECORD_KEYWORD: _json(
+            {"format": RECORD_FORMAT, "key": record["key"], "software": record["software"]}
+        ),
+        XMP_KEYWORD: _xmp(record["software"], record.get("source_type", TRAINED)),
+    }
 
 
 def _parameters(record: PictureRecord) -> Mapping[str, str]:
@@ -135,7 +154,7 @@ def _json(value: dict[str, Any]) -> str:
     return canonical_json(value).decode("utf-8")
 
 
-def _xmp(creator_tool: str) -> str:
+def _xmp(creator_tool: str, source_type: str) -> str:
     """The smallest XMP packet that declares a picture as a model's work."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -144,7 +163,7 @@ def _xmp(creator_tool: str) -> str:
         '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
         f' xmp:CreatorTool="{_attribute(creator_tool)}"'
-        f' Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPE}"/>'
+        f' Iptc4xmpExt:DigitalSourceType="{SOURCE_TYPES}{_attribute(source_type)}"/>'
         '</rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
     )
 

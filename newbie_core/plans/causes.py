@@ -41,7 +41,9 @@ def _shown(text: str | None) -> str:
 class CauseFinder:
     """Explains changed pictures against one previous release."""
 
-    def __init__(self, catalog: Catalog, engine: EngineIdentity, recipe_of: Recipe, previous: Previous) -> None:
+    def __init__(
+        self, catalog: Catalog, engine: EngineIdentity, recipe_of: Recipe, previous: Previous
+    ) -> None:
         self._catalog = catalog
         self._engine = engine
         self._now = recipe_of
@@ -105,7 +107,9 @@ class CauseFinder:
             for part in sorted({*old, *new})
             if old.get(part) != new.get(part)
         ]
-        return causes or [Cause(kind="engine", where="engine", before=before.engine[:10], after=self._now.engine[:10])]
+        return causes or [
+            Cause(kind="engine", where="engine", before=before.engine[:10], after=self._now.engine[:10])
+        ]
 
     def _template_causes(self, before: Recipe) -> list[Cause]:
         if before.template == self._now.template:
@@ -114,7 +118,9 @@ class CauseFinder:
         if name != old_name:
             return [Cause(kind="template", where="template", before=old_name, after=name)]
         where = f"template {name}"
-        return [Cause(kind="template", where=where, before=before.template[:10], after=self._now.template[:10])]
+        return [
+            Cause(kind="template", where=where, before=before.template[:10], after=self._now.template[:10])
+        ]
 
     def _setting_causes(self) -> list[Cause]:
         old, new = self._previous.settings, self._catalog.settings.flat()
@@ -141,7 +147,12 @@ class CauseFinder:
         if old is None:
             return [Cause(kind="row", where=f'{table.address(row, "id")} new row "{row_id}"')]
         return [
-            Cause(kind="cell", where=_address(table, row, column), before=old.get(column), after=row.values.get(column))
+            Cause(
+                kind="cell",
+                where=_address(table, row, column),
+                before=old.get(column),
+                after=row.values.get(column),
+            )
             for column in sorted({*old, *row.values}, key=_column_rank)
             if old.get(column) != row.values.get(column) and column not in ("count", "enabled")
         ]

@@ -30,11 +30,18 @@ class EngineIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What an engine can be asked for. Sides are pixels; `options` maps each option to its default."""
+    """What an engine can be asked for.
+
+    Attributes:
+        size_step: sides are multiples of this; `smallest_side` and `largest_side` too, all in pixels.
+        trained: whether its pixels come from a trained model, as IPTC's source type asks.
+        options: each option with its default.
+    """
 
     size_step: int = 8
     smallest_side: int = 64
     largest_side: int = 4096
+    trained: bool = True
     options: Mapping[str, str | int | bool]
 
     def size_problem(self, width: int, height: int) -> str | None:

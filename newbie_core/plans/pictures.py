@@ -27,7 +27,18 @@ PIXEL_COLUMNS = frozenset({"seed", "width", "height", "size", "steps", "guidance
 
 _OWN_COLUMNS = frozenset({"id", "base", "enabled", "count"})
 _CHARACTER_LEVEL = frozenset(
-    {"name", "gender", "appearance", "clothing", "body_type", "expression", "action", "pose", "interaction", "position"}
+    {
+        "name",
+        "gender",
+        "appearance",
+        "clothing",
+        "body_type",
+        "expression",
+        "action",
+        "pose",
+        "interaction",
+        "position",
+    }
 )
 _SUFFIX = re.compile(r"_([1-9])$")
 _OFF = frozenset({"no", "false", "0", "off", "n", "否", "いいえ", "×", "关", "無効", "无"})
@@ -88,7 +99,13 @@ def combine(catalog: Catalog, *, size_problem: Callable[[int, int], str | None])
             counted = ", ".join(f"{name} {len(column)}" for name, column in zip(group, columns, strict=True))
             text = f"zipped tables have different numbers of rows ({counted})"
             wanted.faults.append(
-                Fault(file="catalog.toml", code="E_ZIP_LENGTH", message=text, fix="fill the shorter one", severity="file")
+                Fault(
+                    file="catalog.toml",
+                    code="E_ZIP_LENGTH",
+                    message=text,
+                    fix="fill the shorter one",
+                    severity="file",
+                )
             )
             return wanted
         groups.append(list(zip(*columns, strict=True)))
@@ -144,7 +161,10 @@ class _Resolver:
                 suffix = _SUFFIX.search(column)
                 inherited.update(_numbered(found, suffix[1]) if suffix else found)
         if inherited:
-            own = {**inherited, **{column: edit(inherited.get(column, ""), text) for column, text in own.items()}}
+            own = {
+                **inherited,
+                **{column: edit(inherited.get(column, ""), text) for column, text in own.items()},
+            }
         self._check_cells(table, row)
         if any(fault.severity == "row" for fault in self._wanted.faults[before:]):
             return None
@@ -169,7 +189,9 @@ class _Resolver:
         table = self._catalog.tables[target]
         if (target, wanted_id) in self._open:
             chain = " → ".join(row_id for _, row_id in [*self._open, (target, wanted_id)])
-            self._fault(name, row, column, "E_BASE_CYCLE", f"inherits from itself: {chain}", "break the circle")
+            self._fault(
+                name, row, column, "E_BASE_CYCLE", f"inherits from itself: {chain}", "break the circle"
+            )
             return {}
         part = self.part(target, wanted_id)
         if part is not None:
@@ -179,7 +201,11 @@ class _Resolver:
         else:
             near = nearest(wanted_id, self._catalog.index[target])
             text = f'"{wanted_id}" is no id in sheet "{target}"'
-            fix = f'did you mean "{near}"?' if near else f"known: {', '.join(list(self._catalog.index[target])[:10])}"
+            fix = (
+                f'did you mean "{near}"?'
+                if near
+                else f"known: {', '.join(list(self._catalog.index[target])[:10])}"
+            )
         self._fault(name, row, column, "E_CELL_REFERENCE", text, fix)
         return {}
 
@@ -195,7 +221,9 @@ class _Resolver:
                     self._fault(table.name, row, column, "E_CELL_VALUE", *problem)
 
     def _fault(self, name: str, row: Row, column: str, code: str, message: str, fix: str) -> None:
-        table = self._catalog.tables.get(name) or next(t for t in self._catalog.tables.values() if t.name == name)
+        table = self._catalog.tables.get(name) or next(
+            t for t in self._catalog.tables.values() if t.name == name
+        )
         self._wanted.faults.append(cell_fault(table, row, column, code, message, fix))
 
     def _warn(self, table: Table, row: Row, column: str, message: str, fix: str) -> None:
@@ -228,7 +256,10 @@ def _check_position(text: str) -> Problem | None:
         return None
     point = position_point(text)
     if point is None or not all(0 <= value <= 1 for value in point):
-        return f'"{text}" is not a position', 'write a word such as left, or "x:0.5, y:0.7" with values from 0 to 1'
+        return (
+            f'"{text}" is not a position',
+            'write a word such as left, or "x:0.5, y:0.7" with values from 0 to 1',
+        )
     return None
 
 
@@ -247,7 +278,11 @@ def _check_size(text: str) -> Problem | None:
 def _check_whole(low: int, high: int) -> Callable[[str], Problem | None]:
     def check(text: str) -> Problem | None:
         good = text.isascii() and text.isdigit() and low <= int(text) <= high
-        return None if good else (f'"{text}" is not a whole number from {low} to {high}', "mend or clear the cell")
+        return (
+            None
+            if good
+            else (f'"{text}" is not a whole number from {low} to {high}', "mend or clear the cell")
+        )
 
     return check
 
@@ -326,7 +361,9 @@ class _PictureMaker:
         seed = settings.pop("seed", None)
         count = next((part.count for part in reversed(chosen) if part.count is not None), 1)
         for index in range(count):
-            own_seed = derive_seed(self._catalog.name, picture_id, index) if seed is None else int(seed) + index
+            own_seed = (
+                derive_seed(self._catalog.name, picture_id, index) if seed is None else int(seed) + index
+            )
             self._wanted.pictures.append(
                 Picture(
                     picture_id if index == 0 else f"{picture_id}#{index + 1}",
@@ -389,9 +426,18 @@ class _PictureMaker:
             self._tell_settings(f"engine {engine} cannot make {width}x{height}: {problem}")
         elif (sized.table.name, sized.row.number) not in self._told:
             self._told.add((sized.table.name, sized.row.number))
-            column = next(c for c in ("size", "width", "height") if c in sized.row.values or c in sized.pixels)
+            column = next(
+                c for c in ("size", "width", "height") if c in sized.row.values or c in sized.pixels
+            )
             self._wanted.faults.append(
-                cell_fault(sized.table, sized.row, column, "E_CELL_SIZE", f"engine {engine}: {problem}", "change the size")
+                cell_fault(
+                    sized.table,
+                    sized.row,
+                    column,
+                    "E_CELL_SIZE",
+                    f"engine {engine}: {problem}",
+                    "change the size",
+                )
             )
             self._wanted.rejected.setdefault(self._table_key(sized), set()).add(sized.row.id)
         return False
@@ -403,7 +449,11 @@ class _PictureMaker:
         if ("", 0) not in self._told:
             self._told.add(("", 0))
             fault = Fault(
-                file="catalog.toml", code="E_PICTURE_SIZE", message=text, fix="change [picture] size", severity="file"
+                file="catalog.toml",
+                code="E_PICTURE_SIZE",
+                message=text,
+                fix="change [picture] size",
+                severity="file",
             )
             self._wanted.faults.append(fault)
 

@@ -229,7 +229,14 @@ def _make_items(
 def _reject_picture(catalog: Catalog, wanted: Wanted, picture: Picture, problem: RowProblem) -> None:
     part = picture.parts[0]
     wanted.faults.append(
-        cell_fault(part.table, part.row, "id", problem.code, f"picture {picture.id}: {problem.text}", "mend the row's cells")
+        cell_fault(
+            part.table,
+            part.row,
+            "id",
+            problem.code,
+            f"picture {picture.id}: {problem.text}",
+            "mend the row's cells",
+        )
     )
     wanted.rejected.setdefault("", set()).add(picture.id)
 
@@ -286,7 +293,9 @@ def _guard(
 ) -> None:
     if options.only and not items and not gone.remove and not gone.held:
         patterns = ", ".join(options.only)
-        raise PlanError(f'no picture id matches "{patterns}"; `newbie plan` lists the ids', code="E_PLAN_ONLY")
+        raise PlanError(
+            f'no picture id matches "{patterns}"; `newbie plan` lists the ids', code="E_PLAN_ONLY"
+        )
     selected = len(previous.entries) - len(gone.carried)
     limit = catalog.settings.shrink_limit
     lost = len(gone.remove)
@@ -301,9 +310,7 @@ def _guard(
         raise SheetError("every row is rejected:\n" + "\n".join(map(str, rejecting)), faults=rejecting)
 
 
-def estimate_seconds(
-    items: Sequence[Item], seconds_of: Callable[[Item], float | None]
-) -> float | None:
+def estimate_seconds(items: Sequence[Item], seconds_of: Callable[[Item], float | None]) -> float | None:
     """How long `items` will take by measured history; None when any of them has none."""
     total = 0.0
     for item in items:

@@ -37,13 +37,20 @@ class Memo(Protocol):
 class PromptBook:
     """The prompts of one catalog: digests from the memo, texts on demand."""
 
-    def __init__(self, template: Template, columns: Sequence[str], extra_fields: Sequence[str], memo: Memo | None) -> None:
+    def __init__(
+        self, template: Template, columns: Sequence[str], extra_fields: Sequence[str], memo: Memo | None
+    ) -> None:
         self._template = template
         self._columns = columns
         self._extra_fields = extra_fields
         self._memo = memo
         self._scope = digest_value(
-            {"form": PROMPT_FORM, "template": template.digest, "columns": list(columns), "fields": list(extra_fields)}
+            {
+                "form": PROMPT_FORM,
+                "template": template.digest,
+                "columns": list(columns),
+                "fields": list(extra_fields),
+            }
         )
         self._known = self._load()
         self._texts: dict[str, str] = {}
@@ -112,7 +119,9 @@ class PromptBook:
         kept = self._known
         if len(kept) > _MEMO_LIMIT:
             kept = {context: kept[context] for context in contexts if context in kept}
-        self._memo.save(f"prompts-{self._scope[:24]}", b"".join(context + digest for context, digest in kept.items()))
+        self._memo.save(
+            f"prompts-{self._scope[:24]}", b"".join(context + digest for context, digest in kept.items())
+        )
 
 
 def _context_digests(pictures: Sequence[Picture]) -> list[bytes]:

@@ -103,6 +103,7 @@ class Draft:
     places: dict[str, Place]
     pending: list[Item]
     notes: list[str]
+    damaged: bool
 
 
 def draft_plan(
@@ -132,7 +133,7 @@ def draft_plan(
         memo=memo,
     )
     places, pending = _look_up(plan, parent, shelf.store if shelf else None, notes, repairing)
-    return Draft(plan=plan, parent=parent, places=places, pending=pending, notes=notes)
+    return Draft(plan=plan, parent=parent, places=places, pending=pending, notes=notes, damaged=bool(notes))
 
 
 def _read_parent(shelf: Shelf, notes: list[str], repairing: bool) -> Release | None:
@@ -168,13 +169,18 @@ def _look_up(
     if store is None:
         return places, list(plan.items)
     if parent is not None:
-        released = {entry.key: Place(object=entry.object, size=entry.size, pixels=entry.pixels) for entry in parent.content.entries}
+        released = {
+            entry.key: Place(object=entry.object, size=entry.size, pixels=entry.pixels)
+            for entry in parent.content.entries
+        }
         places.update((item.key, released[item.key]) for item in plan.items if item.key in released)
     for item in plan.items:
         if item.key not in places:
             record = recall_made(store, item.key)
             if record is not None:
-                places[item.key] = Place(object=record["object"], size=record["size"], pixels=record["pixels"])
+                places[item.key] = Place(
+                    object=record["object"], size=record["size"], pixels=record["pixels"]
+                )
     problems = store.check_changed(place.object for place in places.values())
     if problems:
         notes.append(f"{len(problems)} stored pictures were damaged or lost; they are made again")
@@ -239,7 +245,9 @@ class Run:
         self._outcomes.extend(outcomes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
         if failures:
-            self._journal({"event": "failed", "pictures": {failed.job.id: failed.reason for failed in failures}})
+            self._journal(
+                {"event": "failed", "pictures": {failed.job.id: failed.reason for failed in failures}}
+            )
         return len(outcomes) - len(failures), len(failures)
 
     @property
@@ -250,7 +258,9 @@ class Run:
     def publish(self) -> RunReport:
         """Publish what the plan and the made pictures give, unless it is what counts already."""
         made = [outcome for outcome in self._outcomes if isinstance(outcome, Made)]
-        failed = [(outcome.job.id, outcome.reason) for outcome in self._outcomes if isinstance(outcome, Failed)]
+        failed = [
+            (outcome.job.id, outcome.reason) for outcome in self._outcomes if isinstance(outcome, Failed)
+        ]
         places = dict(self._draft.places)
         for picture in made:
             places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
@@ -263,8 +273,10 @@ class Run:
                 f"this content was rolled back from and is not published again; {ref.name} still counts. "
                 "Change the sheet, or use --republish"
             )
-        view = self._view(ref, content, is_new)
-        self._journal({"event": "end", "release": ref.name if ref else None, "made": len(made), "failed": len(failed)})
+        view = self._view(ref, is_new)
+        self._journal(
+            {"event": "end", "release": ref.name if ref else None, "made": len(made), "failed": len(failed)}
+        )
         return RunReport(
             catalog=self.plan.catalog.name,
             release=ref.name if ref else None,
@@ -296,7 +308,10 @@ class Run:
             return current, False
         if current is not None and not self._options.republish and self._was_rolled_back(digest):
             return current, False
-        pages = {"changes.md": changes_page(content, self.plan, parent), "contact-sheet.png": self._sheet(content)}
+        pages = {
+            "changes.md": changes_page(content, self.plan, parent),
+            "contact-sheet.png": self._sheet(content),
+        }
         if rejected := self.plan.rejected():
             pages["rejects.csv"] = rejects_csv(rejected)
         attestation = self._attestation(made)
@@ -323,13 +338,14 @@ class Run:
         badges = {i.picture.id: "new" for i in self.plan.of("add")} if self._draft.parent else {}
         badges |= {item.picture.id: "changed" for item in self.plan.of("change")}
         notes = dict.fromkeys(self.plan.held, "held") | dict.fromkeys(content.failed, "failed")
-        return release_sheet(self._store, content, badges=badges, notes=notes)
+        order = [item.picture.id for item in self.plan.items]
+        return release_sheet(self._store, content, order=order, badges=badges, notes=notes)
 
-    def _view(self, ref: ReleaseRef | None, content: Content, is_new: bool) -> Path | None:
+    def _view(self, ref: ReleaseRef | None, is_new: bool) -> Path | None:
         if ref is None:
             return None
         folder = view_folder(self._root, ref.set, ref.name)
-        if is_new or not folder.exists():
+        if is_new or self._draft.damaged or not folder.exists():
             release = self._shelf.read(ref)
             build_view(self._store, folder, release.content.entries, release.manifest.pages)
         return folder
@@ -351,7 +367,11 @@ class Run:
 
     def _journal(self, record: dict[str, Any]) -> None:
         self._store.journal(self.run_id).append(
-            {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "set": self.plan.catalog.name, **record}
+            {
+                "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "set": self.plan.catalog.name,
+                **record,
+            }
         )
 
 
@@ -439,4 +459,15 @@ def carry_out(run: Run) -> RunReport | None:
     return run.publish()
 
 
-__all__ = ["CHUNK", "Draft", "EngineError", "History", "Run", "RunOptions", "StoreMemo", "carry_out", "draft_plan", "open_run"]
+__all__ = [
+    "CHUNK",
+    "Draft",
+    "EngineError",
+    "History",
+    "Run",
+    "RunOptions",
+    "StoreMemo",
+    "carry_out",
+    "draft_plan",
+    "open_run",
+]

@@ -79,7 +79,9 @@ def _parse_xml(text: str) -> etree._Element:
             code="E_PROMPT_XML",
         ) from None
     except ValueError as error:
-        raise PromptError(f"the prompt holds a character XML cannot carry: {error}", code="E_PROMPT_XML") from None
+        raise PromptError(
+            f"the prompt holds a character XML cannot carry: {error}", code="E_PROMPT_XML"
+        ) from None
 
 
 def _read_root(root: etree._Element, extra_fields: frozenset[str]) -> Prompt:
@@ -93,7 +95,10 @@ def _read_root(root: etree._Element, extra_fields: frozenset[str]) -> Prompt:
         tag = _name(element)
         if match := _CHARACTER.fullmatch(tag):
             if int(match[1]) != len(characters) + 1:
-                raise _at(element, f"<{tag}> found where <character_{len(characters) + 1}> was expected; number them")
+                raise _at(
+                    element,
+                    f"<{tag}> found where <character_{len(characters) + 1}> was expected; number them",
+                )
             characters.append(_read_block(element, "character", CHARACTER_FIELDS, extra_fields))
         elif tag == "scene" and scene is None:
             scene = _read_block(element, "scene", SCENE_FIELDS, extra_fields)
@@ -112,7 +117,9 @@ def _read_root(root: etree._Element, extra_fields: frozenset[str]) -> Prompt:
         fields["style"] = tuple(dict.fromkeys((*style_above, *fields.get("style", ()))))
         general = make_block("general_tags", fields, GENERAL_FIELDS)
     if not (characters or scene or general or caption):
-        raise PromptError("the prompt is empty; give it a <character_1> or <general_tags>", code="E_PROMPT_EMPTY")
+        raise PromptError(
+            "the prompt is empty; give it a <character_1> or <general_tags>", code="E_PROMPT_EMPTY"
+        )
     return Prompt(characters=tuple(characters), scene=scene, general=general, caption=caption)
 
 
@@ -172,5 +179,5 @@ def _unknown(element: etree._Element, tag: str, known: tuple[str, ...]) -> Promp
 
 
 def _at(element: etree._Element, message: str, *, code: str = "E_PROMPT_ELEMENT") -> PromptError:
-    line = int(element.sourceline or 1)
+    line = element.sourceline if isinstance(element.sourceline, int) else 1
     return PromptError(f"line {line}: {message}", line=line, code=code)

@@ -79,7 +79,9 @@ def _finalize(value: Any) -> Any:
 class Renderer:
     """Renders the contexts of one template; a value of a context is plain text, nothing else."""
 
-    def __init__(self, *, name: str, sources: Mapping[str, str], columns: list[str], extra_fields: list[str]) -> None:
+    def __init__(
+        self, *, name: str, sources: Mapping[str, str], columns: list[str], extra_fields: list[str]
+    ) -> None:
         self._name = name
         self._columns = columns
         self._blank = dict.fromkeys(columns, "")
@@ -92,19 +94,20 @@ class Renderer:
         text = self._template.render(self.context(values))
         if len(text) > SIZE_LIMIT:
             raise PromptError(
-                f"the rendered prompt has {len(text)} characters, the limit is {SIZE_LIMIT}", code="E_PROMPT_SIZE"
+                f"the rendered prompt has {len(text)} characters, the limit is {SIZE_LIMIT}",
+                code="E_PROMPT_SIZE",
             )
         return parse_prompt(text, extra_fields=self._extra).to_xml()
 
     def context(self, values: Mapping[str, str]) -> dict[str, Any]:
         """What a template sees: every column by its name, and `characters`, `count_tags`."""
-        flat = {**self._blank, **values}
+        flat: dict[str, Any] = {**self._blank, **values}
         people = self._people(values, flat)
         flat["characters"] = people
         flat["count_tags"] = count_tags([person.get("gender", "") for person in people])
         return flat
 
-    def _people(self, values: Mapping[str, str], flat: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _people(self, values: Mapping[str, str], flat: Mapping[str, Any]) -> list[dict[str, Any]]:
         others: dict[int, dict[str, str]] = {}
         first_named = False
         for name, value in values.items():
@@ -124,8 +127,10 @@ class Renderer:
 
 
 _NOT_OF_A_CHARACTER = frozenset(
-    "id base seed count enabled negative width height size steps guidance background style lighting composition caption "
-    "artists environment perspective atmosphere quality objects other character".split()
+    """
+id base seed count enabled negative width height size steps guidance background style lighting composition
+caption artists environment perspective atmosphere quality objects other character
+""".split()
 )
 
 
@@ -179,7 +184,9 @@ def _guard(work: Callable[[], Any], renderer: Renderer | None = None) -> dict[st
     except jinja2.TemplateSyntaxError as error:
         return _problem(error.message or "syntax error", error.lineno, "E_TEMPLATE_SYNTAX")
     except jinja2.TemplateNotFound as error:
-        return _problem(f'it includes "{error}", which is not in the templates folder', None, "E_TEMPLATE_INCLUDE")
+        return _problem(
+            f'it includes "{error}", which is not in the templates folder', None, "E_TEMPLATE_INCLUDE"
+        )
     except SecurityError as error:
         return _problem(f"not allowed: {error}", _line(error), "E_TEMPLATE_SECURITY")
     except jinja2.UndefinedError as error:
@@ -192,7 +199,9 @@ def _guard(work: Callable[[], Any], renderer: Renderer | None = None) -> dict[st
         return _problem("recurses without end", None, "E_TEMPLATE_RECURSION")
     except PromptError as error:
         structural = error.code != "E_PROMPT_POSITION"
-        return _problem(f"renders to a prompt that is refused: {error}", None, error.code, structural=structural)
+        return _problem(
+            f"renders to a prompt that is refused: {error}", None, error.code, structural=structural
+        )
     except (ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
         return _problem(f"{type(error).__name__}: {error}", _line(error), "E_TEMPLATE_DATA", structural=False)
     return None

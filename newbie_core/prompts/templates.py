@@ -58,7 +58,9 @@ def load_template(name: str, folders: Sequence[Path]) -> Template:
             sources[current] = _read_source(current, folders, needed_by=name)
             waiting.extend(_references(current, sources[current]))
         if len(sources) > _INCLUDE_LIMIT:
-            raise TemplateError(f"{name}: includes more than {_INCLUDE_LIMIT} files", code="E_TEMPLATE_INCLUDE")
+            raise TemplateError(
+                f"{name}: includes more than {_INCLUDE_LIMIT} files", code="E_TEMPLATE_INCLUDE"
+            )
     return Template(name=name, sources=sources, digest=digest_value({"name": name, "sources": sources}))
 
 
@@ -73,7 +75,8 @@ def _read_source(name: str, folders: Sequence[Path], *, needed_by: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not name:
         raise TemplateError(
-            f'template "{name}" lies outside the templates folder; name a file inside it', code="E_TEMPLATE_INCLUDE"
+            f'template "{name}" lies outside the templates folder; name a file inside it',
+            code="E_TEMPLATE_INCLUDE",
         )
     for folder in folders:
         file = folder / path
@@ -87,7 +90,9 @@ def _read_source(name: str, folders: Sequence[Path], *, needed_by: str) -> str:
 def _text_of(file: Path, name: str) -> str:
     data = file.read_bytes()
     if len(data) > _SOURCE_LIMIT:
-        raise TemplateError(f"{name}: {len(data)} bytes, the limit is {_SOURCE_LIMIT}", code="E_TEMPLATE_SIZE")
+        raise TemplateError(
+            f"{name}: {len(data)} bytes, the limit is {_SOURCE_LIMIT}", code="E_TEMPLATE_SIZE"
+        )
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -101,7 +106,7 @@ def _references(name: str, source: str) -> Iterator[str]:
     from jinja2 import meta
 
     try:
-        tree = jinja2.Environment().parse(source)  # noqa: S701 - parsed for its references, never rendered
+        tree = jinja2.Environment().parse(source)
         references = list(meta.find_referenced_templates(tree))
     except jinja2.TemplateSyntaxError as error:
         text = f"template {name}, line {error.lineno}: {error.message}"
@@ -111,7 +116,8 @@ def _references(name: str, source: str) -> Iterator[str]:
     for reference in references:
         if reference is None:
             raise TemplateError(
-                f"template {name}: includes a file by a computed name; write the name", code="E_TEMPLATE_INCLUDE"
+                f"template {name}: includes a file by a computed name; write the name",
+                code="E_TEMPLATE_INCLUDE",
             )
         yield reference
 
@@ -197,14 +203,20 @@ class _Renderer:
                 raise self._error(problem)
             else:
                 line = f", line {problem['line']}" if problem["line"] else ""
-                answers.append(RowProblem(code=problem["code"], text=f"template {self._name}{line}: {problem['text']}"))
+                answers.append(
+                    RowProblem(code=problem["code"], text=f"template {self._name}{line}: {problem['text']}")
+                )
         return answers
 
     def _receive(self, seconds: float) -> Any:
         try:
             return self._worker.receive(seconds=seconds)
         except SandboxError as error:
-            said = {"time": "exceeded 5 s", "cpu": "exceeded 5 s", "memory": "exceeded its memory or size limit"}
+            said = {
+                "time": "exceeded 5 s",
+                "cpu": "exceeded 5 s",
+                "memory": "exceeded its memory or size limit",
+            }
             text = said.get(error.reason, f"could not be rendered ({error})")
             code = "E_TEMPLATE_SIZE" if error.reason == "memory" else "E_TEMPLATE_TIME"
             raise TemplateError(f"template {self._name}: {text}; make it simpler", code=code) from None

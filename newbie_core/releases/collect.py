@@ -87,7 +87,9 @@ def _live_objects(store: Store) -> set[str]:
             live.update(release.manifest.parts().values())
             live.update(entry.object for entry in release.content.entries)
     if any(problem for problem in _unreadable_records(store)):
-        raise StoreError("a release record is damaged; nothing was collected. Run `newbie verify`", code="E_GC_UNREADABLE")
+        raise StoreError(
+            "a release record is damaged; nothing was collected. Run `newbie verify`", code="E_GC_UNREADABLE"
+        )
     return live
 
 

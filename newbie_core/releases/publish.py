@@ -31,7 +31,9 @@ class Place:
     pixels: str
 
 
-def build_content(plan: Plan, places: Mapping[str, Place], parent: Release | None, failed: Sequence[str]) -> Content:
+def build_content(
+    plan: Plan, places: Mapping[str, Place], parent: Release | None, failed: Sequence[str]
+) -> Content:
     """What the release of `plan` says.
 
     Args:
@@ -114,7 +116,12 @@ def publish(
         for name, table in sorted(plan.catalog.tables.items())
     }
     explanation = explain(plan, parent)
-    parts = [content.encode(), content.encode_objects(), canonical_json(explanation), canonical_json(dict(attestation))]
+    parts = [
+        content.encode(),
+        content.encode_objects(),
+        canonical_json(explanation),
+        canonical_json(dict(attestation)),
+    ]
     digests = store.put_many([*parts, *tables.values(), *pages.values()])
     manifest = Manifest(
         set=content.set,
@@ -161,7 +168,9 @@ def changes_page(content: Content, plan: Plan, parent: Release | None) -> bytes:
                 lines.append("")
     if plan.held:
         lines += [f"## Kept as they were ({len(plan.held)})", ""]
-        lines.extend(f"- `{picture_id}`: {reason}" for picture_id, reason in list(plan.held.items())[:_CHANGES_SHOWN])
+        lines.extend(
+            f"- `{picture_id}`: {reason}" for picture_id, reason in list(plan.held.items())[:_CHANGES_SHOWN]
+        )
     if content.failed:
         lines += ["", f"## Could not be made ({len(content.failed)})", ""]
         lines.extend(f"- `{picture_id}`" for picture_id in content.failed[:_CHANGES_SHOWN])

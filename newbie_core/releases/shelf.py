@@ -82,7 +82,9 @@ class Shelf:
             known = self.names()
             near = nearest(name, known)
             hint = f'did you mean "{near}"?' if near else f"known: {', '.join(known[-10:]) or 'none'}"
-            raise ReleaseError(f'set "{self.set}" has no release "{name}"; {hint}', code="E_RELEASE_MISSING") from None
+            raise ReleaseError(
+                f'set "{self.set}" has no release "{name}"; {hint}', code="E_RELEASE_MISSING"
+            ) from None
         return self._read_ref(data, f"{self._folder}/{name}")
 
     def _read_ref(self, data: bytes, where: str) -> ReleaseRef:
@@ -168,7 +170,9 @@ class Shelf:
             while True:
                 names = self.names()
                 number = int(names[-1][1:]) + 1 if names else 1
-                ref = ReleaseRef(set=self.set, name=f"r{number:06d}", manifest=digest, digest=manifest.content)
+                ref = ReleaseRef(
+                    set=self.set, name=f"r{number:06d}", manifest=digest, digest=manifest.content
+                )
                 if self.store.driver.create(f"{self._folder}/{ref.name}", seal_ref(ref)):
                     break
             self.point(ref)

@@ -80,12 +80,16 @@ def verify(
     for set_name in wanted:
         _check_set(store, root, set_name, problems, owners, result, pixels=pixels)
     _name_owners(problems, owners, result)
-    result.damaged.sort(key=lambda damage: (damage.set or "", damage.release or "", damage.id or "", damage.object))
+    result.damaged.sort(
+        key=lambda damage: (damage.set or "", damage.release or "", damage.id or "", damage.object)
+    )
     return result
 
 
-def _check_files(store: Store, quick: bool, result: Verification, progress: Progress | None) -> dict[str, str]:
-    names = [name for name in store.every_file() if not name.startswith("views/")]
+def _check_files(
+    store: Store, quick: bool, result: Verification, progress: Progress | None
+) -> dict[str, str]:
+    names = list(store.every_file())
     problems: dict[str, str] = {}
     for number, name in enumerate(names):
         digest = name.removeprefix("objects/").replace("/", "") if name.startswith("objects/") else None
@@ -115,7 +119,7 @@ def _check_set(
 ) -> None:
     shelf = Shelf(store, set_name)
     seen_pixels: set[str] = set()
-    present = {name for name in store.every_file() if name.startswith("objects/")}
+    present = {object_name(digest) for digest in store.objects()}
     for ref in shelf.refs():
         result.releases += 1
         release = _read(shelf, ref, problems, owners, result)
@@ -131,10 +135,6 @@ def _check_set(
         if pixels:
             _check_pixels(store, set_name, release, seen_pixels, problems, result)
         _check_view(store, root, set_name, release, result)
-    try:
-        shelf.latest()
-    except DamageError:
-        pass  # its file is among the problems already
 
 
 def _read(
@@ -197,7 +197,9 @@ def _check_pixels(
         seen.add(entry.object)
         if problem := _pixel_problem(store, entry):
             result.damaged.append(
-                Damage(set=set_name, release=release.ref.name, id=entry.id, object=entry.object, problem=problem)
+                Damage(
+                    set=set_name, release=release.ref.name, id=entry.id, object=entry.object, problem=problem
+                )
             )
 
 
@@ -222,7 +224,13 @@ def _check_view(store: Store, root: Path, set_name: str, release: Release, resul
     ids = {f"pictures/{path}": picture_id for picture_id, path in paths.items()}
     for name, problem in view_problems(root, set_name, release.ref.name, wanted, store).items():
         result.damaged.append(
-            Damage(set=set_name, release=release.ref.name, id=ids.get(name), object=f"view {name}", problem=problem)
+            Damage(
+                set=set_name,
+                release=release.ref.name,
+                id=ids.get(name),
+                object=f"view {name}",
+                problem=problem,
+            )
         )
 
 
@@ -234,7 +242,9 @@ def _name_owners(
         shown = name.removeprefix("objects/").replace("/", "") if name.startswith("objects/") else name
         if not found:
             set_name, release = _release_of_record(name)
-            result.damaged.append(Damage(set=set_name, release=release, id=None, object=shown, problem=problem))
+            result.damaged.append(
+                Damage(set=set_name, release=release, id=None, object=shown, problem=problem)
+            )
         for set_name, release, what in _one_a_picture(found):
             picture_id = None if what.startswith("(") else what
             where = shown if picture_id else f"{shown} {what}"

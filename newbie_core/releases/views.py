@@ -58,9 +58,7 @@ def build_view(store: Store, folder: Path, entries: Sequence[Entry], pages: Mapp
         places.extend((entry.object, beside / "pictures" / paths[entry.id]) for entry in entries)
         for parent in {place.parent for _, place in places}:
             parent.mkdir(parents=True, exist_ok=True)
-        for digest, place in places:
-            store.link_view(digest, place)
-        store.note_linked()
+        store.link_views(places)
         if folder.exists():
             shutil.rmtree(folder)
         beside.rename(folder)
@@ -78,7 +76,9 @@ def sweep_views(root: Path, set_name: str) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def view_problems(root: Path, set_name: str, release: str, wanted: Mapping[str, str], store: Store) -> dict[str, str]:
+def view_problems(
+    root: Path, set_name: str, release: str, wanted: Mapping[str, str], store: Store
+) -> dict[str, str]:
     """What is wrong with a view: file → "changed"; absent files and views are no damage.
 
     Args:

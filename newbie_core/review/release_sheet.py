@@ -19,20 +19,30 @@ _CELLS_SHOWN = 240
 
 
 def release_sheet(
-    store: Store, content: Content, *, badges: Mapping[str, str], notes: Mapping[str, str]
+    store: Store,
+    content: Content,
+    *,
+    order: Sequence[str],
+    badges: Mapping[str, str],
+    notes: Mapping[str, str],
 ) -> bytes:
     """The sheet as PNG bytes.
 
     Args:
+        order: picture ids in the order of their sheet; others follow by id.
         badges: "new" or "changed" by picture id.
         notes: a word on a picture by id; an id without picture gets a hatched place with its note.
     """
-    cells = [(entry.id, _loader(store, entry)) for entry in content.entries]
-    cells += [(picture_id, None) for picture_id in notes if picture_id not in {e.id for e in content.entries}]
+    entries = {entry.id: entry for entry in content.entries}
+    ids = dict.fromkeys([*(i for i in order if i in entries or i in notes), *entries, *notes])
+    cells: list[tuple[str, Callable[[], Image] | Image | None]] = [
+        (picture_id, _loader(store, entries[picture_id]) if picture_id in entries else None)
+        for picture_id in ids
+    ]
     page = sheet_of(
         cells,
         title=content.title or content.set,
-        subtitle=f"{len(content.entries)} pictures",
+        subtitle=f"engine {content.engine['engine']}",
         badges=badges,
         notes=notes,
     )

@@ -17,6 +17,7 @@ Kind = Literal["id", "text", "integer", "flag"]
 _SEPARATORS = re.compile(r"[\s\-._‐-―]+")
 _NUMBERED = re.compile(r"(.*?[^0-9_])_?([1-9])")
 _ALIKE = 0.75
+_LONGEST_HEADER = 100  # a longer cell names nothing, and is not looked at further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class ColumnNames:
 
     def meaning(self, header: str) -> str | None:
         """The column that a header names, "expression_2" for a numbered one; None if it is unknown."""
+        if len(header) > _LONGEST_HEADER:
+            return None
         key = header_key(header)
         name = self._find(key)
         if name is not None or not (suffixed := _NUMBERED.fullmatch(key)):
@@ -64,6 +67,8 @@ class ColumnNames:
 
     def close_to(self, header: str) -> str | None:
         """The known name that an unknown header may be a slip of."""
+        if len(header) > _LONGEST_HEADER:
+            return None
         close = difflib.get_close_matches(header_key(header), self._keys, n=1, cutoff=_ALIKE)
         return close[0] if close else None
 

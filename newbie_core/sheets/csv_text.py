@@ -13,7 +13,7 @@ from typing import Any
 
 from newbie_core.errors import Fault
 from newbie_core.sheets.encodings import decode
-from newbie_core.sheets.package import refuse
+from newbie_core.sheets.package import check_troubled, refuse
 from newbie_core.sheets.shared import text_cell
 from newbie_core.sheets.workbook import HEADER_DEPTH, Limits, column_letter
 
@@ -65,7 +65,7 @@ def _sheet(text: str, separator: str, limits: Limits) -> dict[str, Any]:
     numbers: list[int] = []
     rows: list[list[str]] = []
     marks: list[tuple[int, Marks]] = []
-    cells = 0
+    cells = troubled = 0
     careful = _needs_care(text, separator)
     for number, record, many_lines in _records(text, separator):
         if careful or many_lines:
@@ -76,6 +76,8 @@ def _sheet(text: str, separator: str, limits: Limits) -> dict[str, Any]:
             continue
         if marked:
             marks.append((number, marked))
+            troubled += len(marked)
+            check_troubled(troubled, limits)
         numbers.append(number)
         rows.append(row)
         cells += len(row)

@@ -12,11 +12,13 @@ from newbie_core.sheets.workbook import HEADER_DEPTH, Sheet, column_letter
 
 _FEWEST_KNOWN = 2
 _CELLS_SHOWN = 6
+_HEADER_SHOWN = 60
+_HEADERS_SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column that was found: its name here, its letter in Excel, and its header as written."""
+    """A column that was found: its name here, its letter in Excel, and its header as messages show it."""
 
     name: str
     letter: str
@@ -59,9 +61,10 @@ def _name_columns(sheet: Sheet, header: Header, meanings: list[str | None], name
     for index, (cell, name) in enumerate(zip(row, meanings, strict=True)):
         if not cell:
             continue
-        column = Column(name=name or "", letter=column_letter(index), header=cell, index=index)
+        written = visible(cell[:_HEADER_SHOWN])
+        column = Column(name=name or "", letter=column_letter(index), header=written, index=index)
         if name is None:
-            header.faults.append(_unknown(sheet, number, column, names))
+            header.faults.append(_unknown(sheet, number, column, names.close_to(cell)))
         elif name in header.columns:
             header.faults.append(_doubled(sheet, number, header.columns[name], column))
         else:
@@ -73,7 +76,7 @@ def _check_required(
     sheet: Sheet, header: Header, columns: Sequence[ColumnSpec], *, id_required: bool
 ) -> None:
     assert header.place is not None
-    found = ", ".join(shown(cell) for cell in sheet.rows[header.place] if cell)
+    found = ", ".join([shown(cell) for cell in sheet.rows[header.place] if cell][:_HEADERS_SHOWN])
     for spec in columns:
         if spec.name not in header.columns and (spec.required or (spec.kind == "id" and id_required)):
             header.faults.append(
@@ -111,7 +114,7 @@ def _doubled(sheet: Sheet, number: int, first: Column, second: Column) -> Fault:
         sheet=sheet.name,
         row=number,
         column=second.letter,
-        header=visible(second.header),
+        header=second.header,
         code="E_SHEET_COLUMN_DUP",
         message=f"columns {first.letter} ({shown(first.header)}) and {second.letter}"
         f' ({shown(second.header)}) both mean "{first.name}"',
@@ -120,14 +123,13 @@ def _doubled(sheet: Sheet, number: int, first: Column, second: Column) -> Fault:
     )
 
 
-def _unknown(sheet: Sheet, number: int, column: Column, names: ColumnNames) -> Fault:
-    close = names.close_to(column.header)
+def _unknown(sheet: Sheet, number: int, column: Column, close: str | None) -> Fault:
     return Fault(
         file=sheet.file,
         sheet=sheet.name,
         row=number,
         column=column.letter,
-        header=visible(column.header),
+        header=column.header,
         code="W_COLUMN_CLOSE" if close else "I_COLUMN_UNKNOWN",
         message="the column is not known and was ignored",
         fix=f'did you mean "{close}"?' if close else "",

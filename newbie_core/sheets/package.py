@@ -21,6 +21,7 @@ _CHUNK_BYTES = 1 << 20
 _SMALL_PART_BYTES = 1 << 20
 _LONGEST_TAG_BYTES = 4 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_XML_ENCODINGS = ("utf-8", "utf-16", "utf-16le", "utf-16be", "us-ascii")
 _ENCRYPTED_FLAG = 0x1
 _OUT_OF_MEMORY = 1  # expat's XML_ERROR_NO_MEMORY
 _SAVE_AGAIN = "open it in Excel and save it again, or upload it again"
@@ -36,6 +37,16 @@ def refuse(code: str, message: str, fix: str = "", *, sheet: str | None = None) 
 def damaged(message: str, *, sheet: str | None = None) -> NoReturn:
     """Stop at something that Excel does not write."""
     refuse("E_FILE_DAMAGED", message, _SAVE_AGAIN, sheet=sheet)
+
+
+def check_troubled(count: int, limits: Limits) -> None:
+    """Stop where listing what is wrong would itself be a flood."""
+    if count > limits.troubled_cells:
+        refuse(
+            "E_FILE_CELLS",
+            f"more than {limits.troubled_cells:,} cells cannot be used",
+            "look at the columns of dates, formulas or errors, and type them as text",
+        )
 
 
 class Package:
@@ -91,6 +102,12 @@ class Package:
         """
         if name not in self._parts:
             damaged(f"the part {self.label(name)} is missing")
+
+        def declared(version: str, encoding: str | None, standalone: int) -> None:
+            if encoding is not None and encoding.lower() not in _XML_ENCODINGS:
+                damaged(f"the part {self.label(name)} is in the encoding {visible(encoding[:40])}")
+
+        parser.XmlDeclHandler = declared
         try:
             for fed, chunk, last in self._chunks(name):
                 parser.Parse(chunk, last)
@@ -123,8 +140,8 @@ class Package:
         try:
             for _, chunk, last in self._chunks(name, size=1 << 16):
                 parser.Parse(chunk, last)
-        except (RootReached, expat.ExpatError):
-            return  # a picture or a broken part that is never used
+        except (RootReached, expat.ExpatError, LookupError, ValueError):
+            return  # its root, or a picture or broken part that is never used
 
     def _chunks(self, name: str, size: int = _CHUNK_BYTES) -> Iterator[tuple[int, bytes, bool]]:
         fed = 0

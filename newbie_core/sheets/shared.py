@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from newbie_core.sheets.formats import BUILT_IN, date_text, is_date, is_long, number_text, shown_number
-from newbie_core.sheets.package import Package
+from newbie_core.sheets.package import Package, damaged
 from newbie_core.sheets.text import clean, refused_character, unescape
 from newbie_core.sheets.workbook import Limits
 
@@ -15,6 +15,7 @@ NAMESPACES = (
     "http://purl.oclc.org/ooxml/spreadsheetml/main",
 )
 # A number that most formats other than General and 0 show with other digits.
+_LONGEST_FORMAT = 255  # Excel's own limit
 _PROBES = ("0", "7", "-7", "0.5", "1234567.8")
 
 
@@ -33,6 +34,7 @@ class Book:
     plain_styles: frozenset[str | None]
     from_1904: bool
     cells: int = 0
+    troubled: int = 0
     numbers: dict[str, str] = field(default_factory=dict)
 
     def text(self, raw: str) -> Read:
@@ -125,7 +127,10 @@ def _formats(package: Package, part: str) -> list[str]:
         elif name == "xf" and inside:
             styles.append(_whole(attributes.get("numFmtId", "0")))
         elif name == "numFmt":
-            codes[_whole(attributes.get("numFmtId", "0"))] = attributes.get("formatCode", "General")
+            code = attributes.get("formatCode", "General")
+            if len(code) > _LONGEST_FORMAT:
+                damaged(f"a number format has {len(code):,} characters")
+            codes[_whole(attributes.get("numFmtId", "0"))] = code
 
     def end(name: str) -> None:
         nonlocal inside

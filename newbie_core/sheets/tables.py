@@ -238,9 +238,10 @@ class _Reader:
             return
         assert self._id_place is not None
         for number, rows in sorted(doubled.items()):
-            others = [other for other in rows if other != number]
-            named = ", ".join(f"row {other} ({shown(self._ids[other])})" for other in others[:_ROWS_NAMED])
-            more = f" and {len(others) - _ROWS_NAMED} more" if len(others) > _ROWS_NAMED else ""
+            others = [other for other in rows[: _ROWS_NAMED + 1] if other != number][:_ROWS_NAMED]
+            named = ", ".join(f"row {other} ({shown(self._ids[other])})" for other in others)
+            rest = len(rows) - 1 - len(others)
+            more = f" and {rest:,} more" if rest else ""
             message = f"the id {shown(self._ids[number])} is also in {named}{more}"
             problem = Problem(
                 "E_ROW_ID_DUP", message, "give each row its own id; none of these rows was used"
@@ -278,7 +279,7 @@ class _Reader:
                 sheet=self._table.name,
                 row=number,
                 column=letter,
-                header=visible(header) if header else None,
+                header=header,
                 code=problem.code,
                 message=problem.message,
                 fix=problem.fix,

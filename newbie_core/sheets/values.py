@@ -13,6 +13,7 @@ LONGEST_ID = 255
 LARGEST_INTEGER = 2**63 - 1
 _FULL_WIDTH_DIGITS = {0xFF10 + digit: 0x30 + digit for digit in range(10)}
 _SURELY_SMALL = 18  # digits
+_LONGEST_WORD = 20
 
 _DRIVE = re.compile("[A-Za-z]:")
 _INTEGER = re.compile(r"[0-9]{1,30}(?:\.0{1,9})?")
@@ -81,6 +82,7 @@ def flag(text: str) -> str | Problem:
         return "yes"
     if word in _NO:
         return "no"
-    close = difflib.get_close_matches(word, [*sorted(_YES), *sorted(_NO)], n=1, cutoff=0.6)
+    near = word if len(word) <= _LONGEST_WORD else ""
+    close = difflib.get_close_matches(near, [*sorted(_YES), *sorted(_NO)], n=1, cutoff=0.6)
     hint = f'did you mean "{close[0]}"? Write yes or no' if close else "write yes or no"
     return Problem("E_CELL_FLAG", f"{shown(text)} is neither yes nor no", hint)

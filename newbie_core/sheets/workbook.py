@@ -22,6 +22,7 @@ class Limits:
     `rows` and `csv_rows` count rows below the header; `text` is characters in one cell;
     `cells_per_file` counts cells between the first column and the last filled one of each row;
     `text_per_file` is characters in all cells, a shared text counted each time;
+    `troubled_cells` is how many cells may have a fault before the file is given up;
     `unpacked_bytes` and `ratio` bound what a zipped part may expand to.
     """
 
@@ -31,6 +32,7 @@ class Limits:
     columns: int = 256
     cells_per_file: int = 4_000_000
     text_per_file: int = 64_000_000
+    troubled_cells: int = 500_000
     text: int = 32_767
     unpacked_bytes: int = 256 << 20
     ratio: int = 200

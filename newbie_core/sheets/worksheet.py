@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from newbie_core.sheets.package import Package, damaged, refuse
+from newbie_core.sheets.package import Package, check_troubled, damaged, refuse
 from newbie_core.sheets.shared import NAMESPACES, Book, Read
 from newbie_core.sheets.text import clean, unescape
 from newbie_core.sheets.workbook import HEADER_DEPTH, Limits, column_letter
 
 GRID_ROWS, GRID_COLUMNS = 1_048_576, 16_384
 _ADDRESS = re.compile(r"\$?([A-Z]+)\$?([0-9]+)")
-_ERRORS = re.compile(r"#[A-Z0-9/_]+[!?]?")
+_ERRORS = re.compile(r"#[A-Z0-9/_]{1,30}[!?]?")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -202,6 +202,8 @@ def _cell_handlers(
                 _refuse_far(far, row_number, len(grid.rows), limits, sheet)
         grid.numbers.append(row_number)
         grid.rows.append(row)
+        book.troubled += len(grid.marks.get(row_number, ()))
+        check_troubled(book.troubled, limits)
         book.cells += len(row)
         if book.cells > limits.cells_per_file:
             refuse(

@@ -21,6 +21,7 @@ _RELATION_ID = (
     "http://schemas.openxmlformats.org/officeDocument/2006/relationships id",
     "http://purl.oclc.org/ooxml/officeDocument/relationships id",
 )
+_LONGEST_NAME = 100  # Excel allows 31
 _TRUE = ("1", "true")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -142,8 +143,14 @@ def _sheet_list(package: Package, root: str) -> tuple[list[_Listed], bool]:
         damaged(f"the workbook lists {len(listed):,} sheets, more than it stores")
     names = Counter(sheet.name.casefold() for sheet in listed)
     for sheet in listed:
-        if not sheet.name.strip() or _CONTROL.search(sheet.name) or names[sheet.name.casefold()] > 1:
-            damaged(f'the sheet name "{visible(sheet.name)}" is empty, doubled or has control characters')
+        if (
+            not 0 < len(sheet.name.strip()) <= _LONGEST_NAME
+            or _CONTROL.search(sheet.name)
+            or names[sheet.name.casefold()] > 1
+        ):
+            damaged(
+                f'the sheet name "{visible(sheet.name[:60])}" is empty, too long, doubled or has control characters'
+            )
     if not listed:
         damaged("the workbook lists no sheets")
     return listed, from_1904

@@ -8,6 +8,7 @@ runs/<run>/journal.jsonl         what happened, line by line
 memo/…                           droppable caches (sealed)
 locks/…                          empty files that are flocked
 quarantine/…  trash/<time>/…     what was damaged, what nothing needs
+views/<set>/<release>/…          objects under readable names (hard links, disposable)
 tmp/…                            files being written
 """
 
@@ -22,12 +23,14 @@ from newbie_core.store.temporaries import TEMPORARIES
 FORMAT = "format.json"
 FORMAT_TEXT = b'{"format":1,"hash":"sha256"}\n'
 ACTIONS, LOCKS, MEMO, OBJECTS = "actions", "locks", "memo", "objects"
-QUARANTINE, RUNS, TRASH = "quarantine", "runs", "trash"
+QUARANTINE, RUNS, TRASH, VIEWS = "quarantine", "runs", "trash", "views"
 SEALED = frozenset({ACTIONS, MEMO, RUNS, "releases", "refs"})
 """Folders whose files are sealed records, journals aside."""
 NAMED = frozenset({ACTIONS, MEMO})
 """Folders whose sealed files also carry their own name."""
-AREAS = SEALED | {FORMAT, LOCKS, OBJECTS, QUARANTINE, TRASH, TEMPORARIES}
+AREAS = SEALED | {FORMAT, LOCKS, OBJECTS, QUARANTINE, TRASH, TEMPORARIES, VIEWS}
+CHECKED = (ACTIONS, MEMO, OBJECTS, "refs", "releases", RUNS, TRASH)
+"""Folders whose every file `verify` reads; views are links of objects and are checked with their release."""
 JOURNAL = "journal.jsonl"
 TOKENS = f"{MEMO}/tokens"
 

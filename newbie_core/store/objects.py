@@ -13,7 +13,7 @@ from newbie_core.store.driver import Driver, Stat
 from newbie_core.store.files import explained
 from newbie_core.store.layout import OBJECTS, QUARANTINE, TOKENS, digest_of, object_name
 from newbie_core.store.tokens import TokenIndex
-from newbie_core.store.views import place_copy, place_link
+from newbie_core.store.views import new_link, place_copy, place_link
 
 _TICK_SECONDS = 0.012
 """Longer than the coarsest clock that stamps files."""
@@ -105,6 +105,15 @@ class Objects:
                     return True
         place_copy(self.get(digest), target)
         return False
+
+    def link_views(self, places: Sequence[tuple[str, Path]]) -> None:
+        """`link_view` for many (object, new file) at once, and `note_linked` after them."""
+        self._linked |= self.trusted(dict.fromkeys(digest for digest, _ in places))
+        for digest, target in places:
+            source = self.driver.local_path(object_name(digest))
+            if source is None or not new_link(source, target):
+                place_copy(self.get(digest), target)
+        self.note_linked()
 
     def note_linked(self) -> None:
         """Trust the objects linked by `link_view` as before, so that they are not hashed again."""

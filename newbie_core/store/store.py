@@ -19,10 +19,11 @@ from newbie_core.store.formats import make_store, require_store
 from newbie_core.store.journals import Journal
 from newbie_core.store.layout import (
     ACTIONS,
+    CHECKED,
+    FORMAT,
     JOURNAL,
     LOCKS,
     MEMO,
-    QUARANTINE,
     RUNS,
     TRASH,
     action_name,
@@ -154,10 +155,10 @@ class Store(Objects):
         return [to for _, to in moves]
 
     def every_file(self) -> Iterator[str]:
-        """The name of every stored file; not temporaries, locks, or what is in quarantine."""
-        for name in self.driver.names():
-            if name.partition("/")[0] not in (LOCKS, QUARANTINE):
-                yield name
+        """The name of every stored file; not temporaries, locks, views, or what is in quarantine."""
+        yield FORMAT
+        for area in CHECKED:
+            yield from self.driver.names(area)
 
     def check_file(self, name: str) -> Problem | None:
         """What is wrong with any file of the store, every byte of it considered."""

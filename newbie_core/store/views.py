@@ -9,6 +9,17 @@ from pathlib import Path
 from newbie_core.store.files import NEW_FILE, explained, write_all
 
 
+def new_link(source: Path, target: Path) -> bool:
+    """Make `target`, which is not there yet, a hard link of `source`; False when links are impossible."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError:
+        return False
+    return True
+
+
 def place_link(source: Path, target: Path) -> bool:
     """Make `target` a hard link of `source`, replacing what was there; False when links are impossible."""
     with contextlib.suppress(FileNotFoundError):

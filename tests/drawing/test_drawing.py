@@ -154,8 +154,8 @@ def test_all_expressions_look_different() -> None:
 
 GO_EMOTIONS = """
     admiration amusement anger annoyance approval caring confusion curiosity desire disappointment
-    disapproval     disgust embarrassment excitement fear gratitude grief joy love nervousness neutral optimism pride
-    realization relief remorse sadness surprise
+    disapproval disgust embarrassment excitement fear gratitude grief joy love nervousness neutral optimism
+    pride realization relief remorse sadness surprise
 """
 
 

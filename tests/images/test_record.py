@@ -19,7 +19,7 @@ from newbie_core.images import (
     retag,
     software,
 )
-from newbie_core.images.record import SOURCE_TYPE
+from newbie_core.images.record import SOURCE_TYPES, TRAINED
 
 XML = '<img>\n  <character_1>\n    <name>角色 "Mina" & <b>🦊</b></name>\n  </character_1>\n</img>\n'
 
@@ -95,13 +95,13 @@ def test_the_xmp_declares_a_models_work(profile):
     packet = embed(make_record(software='a "b" <c> & d'), profile=profile)["XML:com.adobe.xmp"]
     tree = etree.fromstring(packet.encode("utf-8"))
     (description,) = tree.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
-    assert description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") == SOURCE_TYPE
+    assert description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") == SOURCE_TYPES + TRAINED
     assert description.get("{http://ns.adobe.com/xap/1.0/}CreatorTool") == 'a "b" <c> & d'
 
 
 def test_pillow_finds_the_xmp_where_readers_look():
     info = Image.open(io.BytesIO(make_file(make_record()))).info
-    assert SOURCE_TYPE.encode() in info["xmp"]
+    assert (SOURCE_TYPES + TRAINED).encode() in info["xmp"]
 
 
 @pytest.mark.parametrize(

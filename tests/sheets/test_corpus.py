@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from newbie_core.errors import Fault, SheetError
-from newbie_core.sheets import CODES, CORE_COLUMNS, Table, read_table, read_workbook
-from tests.sheets.corpus import CASES, SECRET, Case
+from newbie_core.sheets import CODES, CORE_COLUMNS, Limits, Table, read_table, read_workbook
+from newbie_core.sheets.csv_text import read_csv
+from newbie_core.sheets.xlsx import read_xlsx
+from tests.sheets.corpus import CASES, SECRET, Case, write_parts
 
 SECONDS_TO_REFUSE = 2
+MUTATED = ("B05-formula-stored", "B07-date", "B12-merged", "B24-phonetic-and-rich", "C10-extra-field")
 SLOW = ("A01", "A06", "A07")
 
 
@@ -63,3 +68,35 @@ def test_a_refused_file_is_named_without_its_folder_and_without_its_secrets(
         assert fault.file and "/" not in fault.file
         assert SECRET not in str(fault)
         assert fault.fix
+
+
+def mutate(data: bytes, dice: random.Random) -> bytes:
+    """`data` with a few bytes changed, removed or doubled."""
+    made = bytearray(data)
+    for _ in range(dice.randint(1, 3)):
+        place = dice.randrange(len(made))
+        piece = dice.choice(
+            (bytes([dice.randrange(256)]), b"", made[place : place + 20] * 2, b"-1", b"<row>")
+        )
+        made[place : place + dice.randint(0, 8)] = piece
+    return bytes(made)
+
+
+@pytest.mark.parametrize("name", MUTATED)
+def test_a_damaged_file_is_read_or_refused_and_never_anything_else(name: str, tmp_path: Path) -> None:
+    """Read in this process, where nothing would hide another exception."""
+    dice = random.Random(name)
+    path = CASES[name].build(tmp_path)
+    for _ in range(300):
+        try:
+            if path.suffix == ".csv":
+                read_csv(mutate(path.read_bytes(), dice), Limits(), None, tabs=False)
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    parts = {part: archive.read(part) for part in archive.namelist()}
+                chosen = dice.choice(sorted(parts))
+                parts[chosen] = mutate(parts[chosen], dice)
+                data = write_parts(tmp_path / "mutated.xlsx", parts).read_bytes()
+                read_xlsx(data if dice.random() < 0.8 else mutate(data, dice), Limits(), "error")
+        except SheetError as error:
+            assert all(fault.code in CODES for fault in error.faults)

@@ -153,6 +153,13 @@ def test_a_long_text_used_many_times_is_refused_before_it_is_copied(tmp_path: Pa
     assert faults_of(path)[0].code == "E_FILE_CELLS"
 
 
+def test_a_flood_of_faults_gives_the_file_up(tmp_path: Path) -> None:
+    path = tmp_path / "cast.csv"
+    path.write_text("id,name\n" + "\0,\0\n" * 100)
+    assert len(read_table(read_workbook(path).sheets[0], CORE_COLUMNS).faults) == 200
+    assert faults_of(path, limits=Limits(troubled_cells=150))[0].code == "E_FILE_CELLS"
+
+
 def test_a_child_that_runs_out_of_memory_is_one_clear_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +205,12 @@ def test_prefixes_comments_and_cdata_do_not_change_what_is_read(tmp_path: Path) 
         " </x:row>\n</x:sheetData></x:worksheet>"
     )
     assert texts(read_workbook(write_sheet(tmp_path, xml))) == [["id", "", "name<"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "cp037", "no-such", "big5"])
+def test_xml_in_an_encoding_that_excel_does_not_write_is_refused(tmp_path: Path, encoding: str) -> None:
+    xml = f'<?xml version="1.0" encoding="{encoding}"?>{sheet_xml([HEADER, SOUND])}'
+    assert faults_of(write_sheet(tmp_path, xml))[0].code == "E_FILE_DAMAGED"
 
 
 def test_a_worksheet_in_utf16_or_strict_open_xml_is_read(tmp_path: Path) -> None:

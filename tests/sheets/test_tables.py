@@ -167,6 +167,21 @@ def test_equal_ids_are_rejected_everywhere_they_stand() -> None:
     assert 'the id "Aria" is also in row 4 ("aria"), row 5 ("ａｒｉａ")' in table.faults[0].message
 
 
+def test_one_id_in_every_row_is_told_shortly_and_quickly() -> None:
+    table = make_table("id | name", *(["same | x"] * 20_000))
+    assert len(table.faults) == 20_000
+    assert "and 19,994 more" in table.faults[0].message
+
+
+def test_a_header_of_invisible_characters_does_not_flood_the_messages() -> None:
+    sheet = make_sheet("id | seed", "a/b | x")
+    sheet.rows[0][0] += "\u200b" * 30
+    sheet.rows[0][1] += "\u200b" * 30_000
+    table = read_table(sheet, CORE_COLUMNS)
+    assert codes(table.faults) == ["I_COLUMN_UNKNOWN", "E_ROW_ID_BAD"]
+    assert all(len(str(fault)) < 1_000 for fault in table.faults)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("0", "0"), ("007", "7"), ("42.0", "42"), ("９", "9"), (str(2**63 - 1), str(2**63 - 1))],
