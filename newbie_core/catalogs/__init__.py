@@ -1,6 +1,6 @@
 """An image set's folder: its settings, its tables, its template."""
 
-from newbie_core.catalogs.catalog import Catalog, open_catalog, with_engine
+from newbie_core.catalogs.catalog import Catalog, find_catalogs, open_catalog, with_engine
 from newbie_core.catalogs.settings import Settings, parse_size
 
-__all__ = ["Catalog", "Settings", "open_catalog", "parse_size", "with_engine"]
+__all__ = ["Catalog", "Settings", "find_catalogs", "open_catalog", "parse_size", "with_engine"]

@@ -112,6 +112,31 @@ def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalo
     )
 
 
+def find_catalogs(folder: Path) -> list[Path]:
+    """The catalogs in a folder, by name: its folders with tables or settings, and its bare workbooks.
+
+    Raises:
+        CatalogError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise CatalogError(
+            f"{folder}: no such folder; name the folder of the catalogs", code="E_CATALOG_MISSING"
+        )
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith((".", "~$")) and _is_catalog(path)
+    ]
+
+
+def _is_catalog(path: Path) -> bool:
+    if path.is_dir():
+        return (path / SETTINGS_FILE).is_file() or any(
+            file.suffix.lower() in (*_BOOK_SUFFIXES, *_TEXT_SUFFIXES) for file in path.iterdir()
+        )
+    return path.suffix.lower() in (*_BOOK_SUFFIXES, *_TEXT_SUFFIXES)
+
+
 def _find(path: Path) -> tuple[Path | None, Settings]:
     if path.is_dir():
         settings = load_settings(path / SETTINGS_FILE, name=path.resolve().name)

@@ -1,0 +1,44 @@
+"""The brand catalog: characters × outfits × backgrounds × styles × sizes, versioned over months.
+
+`python -m flows.brand_catalog` runs it here and now and says where the pictures are.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.shell import run_here
+from flows.tasks import carry_out, one_at_a_time, run_options
+
+CATALOG = "catalogs/brand"
+
+
+@flow(name="brand-catalog", task_runner=one_at_a_time(), persist_result=False)
+def brand_catalog(
+    catalog: str = CATALOG,
+    store: str = "store",
+    engine: str | None = None,
+    only: list[str] | None = None,
+    limit: int | None = None,
+    allow_shrink: bool = False,
+) -> dict[str, Any]:
+    """Make and publish every variant of the brand's characters.
+
+    Args:
+        catalog: the catalog's folder or file.
+        store: the store's folder.
+        engine: an engine instead of the catalog's.
+        only: globs on picture ids, such as "momo/*/*/*/poster".
+        limit: pictures made at most.
+        allow_shrink: accept that many variants are gone.
+    """
+    options = run_options(engine=engine, only=only, limit=limit, allow_shrink=allow_shrink)
+    return carry_out(Path(catalog), Path(store), options)
+
+
+if __name__ == "__main__":
+    sys.exit(run_here(brand_catalog))

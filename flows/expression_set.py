@@ -1,0 +1,44 @@
+"""The expression set: every character with every expression, one picture a cell.
+
+`python -m flows.expression_set` runs it here and now and says where the pictures are.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.shell import run_here
+from flows.tasks import carry_out, one_at_a_time, run_options
+
+CATALOG = "catalogs/expressions"
+
+
+@flow(name="expression-set", task_runner=one_at_a_time(), persist_result=False)
+def expression_set(
+    catalog: str = CATALOG,
+    store: str = "store",
+    engine: str | None = None,
+    only: list[str] | None = None,
+    limit: int | None = None,
+    strict: bool = False,
+) -> dict[str, Any]:
+    """Make and publish the matrix of characters and expressions.
+
+    Args:
+        catalog: the catalog's folder or file.
+        store: the store's folder.
+        engine: an engine instead of the catalog's.
+        only: globs on picture ids, such as "aria/*".
+        limit: pictures made at most.
+        strict: any rejected row stops the set.
+    """
+    options = run_options(engine=engine, only=only, limit=limit, strict=strict)
+    return carry_out(Path(catalog), Path(store), options)
+
+
+if __name__ == "__main__":
+    sys.exit(run_here(expression_set))

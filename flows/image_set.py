@@ -1,0 +1,40 @@
+"""The flow of one image set: any catalog, sheet to release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.tasks import carry_out, one_at_a_time, run_options
+
+
+@flow(
+    name="image-set",
+    flow_run_name="{catalog}",
+    task_runner=one_at_a_time(),
+    persist_result=False,
+)
+def image_set(
+    catalog: str,
+    store: str = "store",
+    engine: str | None = None,
+    only: list[str] | None = None,
+    limit: int | None = None,
+    strict: bool = False,
+    allow_shrink: bool = False,
+) -> dict[str, Any]:
+    """Make and publish one set.
+
+    Args:
+        catalog: the catalog's folder or file.
+        store: the store's folder.
+        engine: an engine instead of the catalog's.
+        only: globs on picture ids.
+        limit: pictures made at most.
+        strict: any rejected row stops the set.
+        allow_shrink: accept that many pictures are gone.
+    """
+    options = run_options(engine=engine, only=only, limit=limit, strict=strict, allow_shrink=allow_shrink)
+    return carry_out(Path(catalog), Path(store), options)
