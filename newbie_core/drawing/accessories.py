@@ -66,36 +66,9 @@ def draw_head_wear(pen: Pen, look: Look) -> None:
     """Everything on top of the hair."""
     _animal_ears(pen, look)
     if look.get("horns"):
-        for side in (-1, 1):
-            horn = flip(
-                smooth([(0.46, -1.08), (0.56, -1.5), (0.98, -1.72, 1), (0.86, -1.4), (0.74, -0.98)]), side
-            )
-            pen.shape(horn, (104, 76, 96), (52, 30, 50))
-            for y in (-1.2, -1.34):
-                pen.stroke(
-                    flip(smooth([(0.5 - (y + 1.2) * 0.3, y), (0.8, y + 0.06)], closed=False), side),
-                    (70, 46, 66),
-                    0.01,
-                    0.03,
-                    0.01,
-                )
+        _horns(pen)
     if look.get("hairband"):
-        cloth = look.cloth("hairband")
-        band = smooth(
-            [
-                (-1.06, -0.2),
-                (-0.92, -0.74),
-                (-0.5, -1.08),
-                (0, -1.18),
-                (0.5, -1.08),
-                (0.92, -0.74),
-                (1.06, -0.2),
-            ],
-            closed=False,
-        )
-        pen.line(band, cloth.ink, 0.2)
-        pen.line(band, cloth.base, 0.14)
-        pen.stroke(band[10:-14] - np.array([0, 0.02]), cloth.light, 0.01, 0.045, 0.01)
+        _hairband(pen, look.cloth("hairband"))
     if look.get("headphones"):
         _headphones(pen, look)
     if look.get("headwear"):
@@ -107,6 +80,23 @@ def draw_head_wear(pen: Pen, look: Look) -> None:
         pen.glow(0, -1.58, 0.95, 0.4, (255, 240, 150), 0.7)
         pen.line(ring, (224, 170, 60), 0.12, closed=True)
         pen.line(ring, (255, 236, 150), 0.07, closed=True)
+
+
+def _horns(pen: Pen) -> None:
+    for side in (-1, 1):
+        horn = smooth([(0.46, -1.08), (0.56, -1.5), (0.98, -1.72, 1), (0.86, -1.4), (0.74, -0.98)])
+        pen.shape(flip(horn, side), (104, 76, 96), (52, 30, 50))
+        for y in (-1.2, -1.34):
+            groove = smooth([(0.5 - (y + 1.2) * 0.3, y), (0.8, y + 0.06)], closed=False)
+            pen.stroke(flip(groove, side), (70, 46, 66), 0.01, 0.03, 0.01)
+
+
+def _hairband(pen: Pen, cloth: Tone) -> None:
+    right: list[Spot] = [(0, -1.18), (0.5, -1.08), (0.92, -0.74), (1.06, -0.2)]
+    band = smooth([*((-x, y) for x, y, *_ in reversed(right[1:])), *right], closed=False)
+    pen.line(band, cloth.ink, 0.2)
+    pen.line(band, cloth.base, 0.14)
+    pen.stroke(band[10:-14] - np.array([0, 0.02]), cloth.light, 0.01, 0.045, 0.01)
 
 
 EARS: dict[str, tuple[list[Spot], list[Spot]]] = {

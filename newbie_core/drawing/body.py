@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from newbie_core.drawing.canvas import LINE, Pen
+from newbie_core.drawing.cloth import draw_limb, draw_tube
 from newbie_core.drawing.colours import Tone
-from newbie_core.drawing.curves import Points, Spot, ellipse, flip, mirrored, ribbon, smooth
+from newbie_core.drawing.curves import Points, Spot, ellipse, flip, mirrored, smooth
 from newbie_core.drawing.look import Look
 
 # Heights in half heads below the head's centre.
@@ -168,23 +169,14 @@ def leg(look: Look, side: int) -> Points:
 LEG_WIDTHS = (0.46, 0.42, 0.32, 0.31, 0.24, 0.2)
 
 
-def draw_limb(pen: Pen, line: Points, widths: tuple[float, ...], material: Tone) -> None:
-    """An arm or a leg, lit from the left."""
-    outline = ribbon(line, widths)
-    with pen.clip(outline) as inner:
-        inner.fill(outline, material.base)
-        inner.fill(outline + np.array([max(widths) * 0.62, 0.04]), material.shade)
-    pen.line(outline, material.ink, closed=True)
-
-
 def draw_bare_arm(pen: Pen, arm: Arm, look: Look) -> None:
     """An arm's skin, without its hand."""
     bones = arm.bones(look)
     if len(bones) == 1:
         draw_limb(pen, bones[0], (0.12, 0.28, 0.27, 0.25, 0.24, 0.22, 0.19, 0.17), look.skin)
     else:
-        draw_limb(pen, bones[0], (0.12, 0.28, 0.27, 0.25, 0.12), look.skin)
-        draw_limb(pen, bones[1], (0.12, 0.25, 0.22, 0.19, 0.17), look.skin)
+        upper, fore = (0.12, 0.28, 0.27, 0.25, 0.25), (0.25, 0.25, 0.22, 0.19, 0.17)
+        draw_tube(pen, [(bones[0], upper), (bones[1], fore)], look.skin)
 
 
 def draw_hand(pen: Pen, arm: Arm, look: Look, material: Tone) -> None:

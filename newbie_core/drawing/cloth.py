@@ -83,10 +83,39 @@ def fold(pen: Pen, spots: list[Spot], cloth: Tone, width: float = 0.035) -> None
     pen.stroke(smooth(spots, closed=False), cloth.deep, 0.004, width, 0.004)
 
 
+def draw_limb(pen: Pen, line: Points, widths: tuple[float, ...], material: Tone) -> None:
+    """An arm or a leg in one piece, lit from the left."""
+    draw_tube(pen, [(line, widths)], material)
+
+
+def draw_tube(
+    pen: Pen, parts: Sequence[tuple[Points, tuple[float, ...]]], material: Tone, pattern: str = ""
+) -> None:
+    """A limb or a sleeve of one or two parts under one outline; a sharp elbow is rounded."""
+    outlines = [ribbon(line, widths) for line, widths in parts]
+    if len(parts) == 2:
+        (x, y), thick = parts[1][0][0].tolist(), max(parts[1][1]) / 2
+        outlines.insert(1, ellipse(x, y, thick * 0.95, thick * 0.95))
+    for outline in outlines:
+        pen.line(outline, material.ink, LINE * 2, closed=True)
+    for index, outline in enumerate(outlines):
+        if index == 2:
+            # Only the long sides of a forearm set it off from the upper arm.
+            half = len(outline) // 2
+            for edge in (outline[:half], outline[half:][::-1]):
+                pen.line(edge[half // 3 :], material.ink, LINE * 2)
+        with pen.clip(outline) as inner:
+            inner.fill(outline, material.base)
+            if pattern:
+                _pattern(inner, outline, material, pattern)
+            if index != 1:
+                inner.fill(outline + np.array([max(parts[-1][1]) * 0.6, 0.05]), material.shade)
+
+
 # Widths from the shoulder to the wrist; an arm bent sharply has one row for each of its parts.
 TUBES: dict[int, tuple[tuple[float, ...], ...]] = {
     1: ((0.16, 0.36, 0.38, 0.36, 0.34, 0.33, 0.33, 0.33, 0.34),),
-    2: ((0.16, 0.36, 0.38, 0.36, 0.2), (0.2, 0.35, 0.34, 0.33, 0.34)),
+    2: ((0.16, 0.36, 0.38, 0.36, 0.34), (0.34, 0.35, 0.34, 0.33, 0.34)),
 }
 CAPS: dict[str, tuple[float, ...]] = {"short": (0.16, 0.4, 0.43, 0.45), "puff": (0.2, 0.5, 0.56, 0.36)}
 
@@ -103,12 +132,10 @@ def sleeve(
     else:
         upper = bones[0]
         parts = [(upper[: len(upper) * 2 * len(bones) // 5 + 1], CAPS[kind])]
-    for line, widths in parts:
-        outline = ribbon(line, widths)
-        with piece(pen, outline, cloth, pattern, shaded=False) as inner:
-            inner.fill(outline + np.array([0.22, 0.05]), cloth.shade)
-            if kind == "long":
-                _elbow_folds(inner, line, cloth)
+    draw_tube(pen, parts, cloth, pattern)
+    if kind == "long":
+        for line, _ in parts:
+            _elbow_folds(pen, line, cloth)
     if cuff is not None:
         line, widths = parts[-1]
         pen.shape(ribbon(line[-3:], (widths[-1] + 0.04, widths[-1] + 0.05)), cuff.base, cuff.ink, LINE * 0.9)
@@ -118,7 +145,7 @@ def _elbow_folds(pen: Pen, line: Points, cloth: Tone) -> None:
     x, y = line[len(line) // 2].tolist()
     for shift in (-0.08, 0.06):
         at = y + shift
-        fold(pen, [(x - 0.2, at - 0.06), (x, at + 0.02), (x + 0.14, at - 0.01)], cloth, 0.03)
+        fold(pen, [(x - 0.14, at - 0.04), (x, at + 0.02), (x + 0.12, at)], cloth, 0.03)
 
 
 def _wide_sleeve(pen: Pen, line: Points, cloth: Tone, pattern: str) -> None:
@@ -141,9 +168,8 @@ def _wide_sleeve(pen: Pen, line: Points, cloth: Tone, pattern: str) -> None:
             + np.array([inner_low[0], 0.0]),
             cloth.shade,
         )
-        inner.stroke(
-            smooth([(low[0], wrist[1] - 0.16), low], closed=False), mix(cloth.light, WHITE, 0.3), 0.09, 0.09
-        )
+        edge = (float(wrist[0] + 0.14 * side), float(wrist[1] - 0.2))
+        inner.stroke(smooth([edge, low], closed=False), mix(cloth.light, WHITE, 0.3), 0.09, 0.09)
         for x, y in ((0.5, 0.6), (0.2, 0.8), (0.8, 0.35)):
             blossom(
                 inner,

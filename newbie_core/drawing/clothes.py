@@ -42,7 +42,7 @@ def _serafuku(pen: Pen, look: Look, cloth: Tone) -> None:
             side,
         )
         pen.shape(flap, collar.base if side < 0 else mix(collar.base, collar.shade, 0.6), collar.ink)
-        stripe = flip(smooth([(0.58, 1.38), (0.52, 1.56), (0.26, 1.69), (0.04, 1.77)], closed=False), side)
+        stripe = flip(smooth([(0.56, 1.42), (0.51, 1.56), (0.26, 1.69), (0.04, 1.77)], closed=False), side)
         pen.line(stripe, OFF_WHITE, 0.032)
 
 

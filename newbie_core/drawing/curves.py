@@ -99,7 +99,8 @@ def ribbon(line: Points, widths: Sequence[float]) -> Points:
 @lru_cache(maxsize=4096)
 def _spread(widths: tuple[float, ...], count: int) -> NDArray[np.float64]:
     """Half the widths at each of count points."""
-    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(widths)), widths) / 2
+    profile = smooth([(float(index), width) for index, width in enumerate(widths)], closed=False)
+    return np.interp(np.linspace(0, len(widths) - 1, count), profile[:, 0], profile[:, 1]) / 2
 
 
 def star(

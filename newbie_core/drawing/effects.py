@@ -340,7 +340,7 @@ def _watercolor(image: Image.Image, seed: int) -> Image.Image:
         ImageFilter.ModeFilter(3 if min(image.size) < 300 else 5)
     )
     paper = (
-        1 + 0.045 * _noise(image, seed, "paper", cell=0.014) + 0.12 * _noise(image, seed, "pools", cell=0.16)
+        1 + 0.03 * _noise(image, seed, "paper", cell=0.014) + 0.12 * _noise(image, seed, "pools", cell=0.16)
     )
     pixels = np.asarray(
         Image.blend(soft, Image.new("RGB", image.size, (255, 252, 244)), 0.2), dtype=np.float64

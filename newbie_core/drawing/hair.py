@@ -187,81 +187,64 @@ def _colour_tips(pen: Pen, look: Look, bottom: float) -> None:
             pen.stroke(smooth([(x, -0.3), (x, bottom + 0.2)], closed=False), other.base, 0.16, 0.2)
 
 
+# How far down the locks in front of the ears reach.
+LOCK_ENDS = {"very_short": 0.42, "short": 0.72, "bob": 0.98, "medium": 1.3, "long": 1.95, "very_long": 2.3}
+
+
 def _side_locks(pen: Pen, look: Look, hair: Tone) -> None:
     """The locks in front of the ears, by length and style."""
     length, style = look.style
-    texture = look.texture
     if style == "hime_cut":
-        for side in (-1, 1):
-            lock = flip(
-                smooth(
-                    [
-                        (1.06, -0.4, 1),
-                        (1.1, 0.3),
-                        (1.08, 0.86, 1),
-                        (0.66, 0.84, 1),
-                        (0.7, 0.3),
-                        (0.72, -0.3, 1),
-                    ]
-                ),
-                side,
-            )
-            with pen.clip(lock) as inner:
-                inner.fill(lock, hair.base)
-                inner.fill(lock + np.array([0.24, 0.0]), hair.shade)
-                for x in (0.8, 0.93):
-                    inner.stroke(
-                        smooth([(x * side, 0.0), (x * side, 0.86)], closed=False), hair.deep, 0.01, 0.026
-                    )
-            pen.line(lock, hair.ink, closed=True)
+        _straight_cut_locks(pen, hair)
         return
-    end = {"very_short": 0.42, "short": 0.72, "bob": 0.98, "medium": 1.3, "long": 1.95, "very_long": 2.3}[
-        length
-    ]
-    if style in TIED_UP:
-        end = 0.95
-    if look.boy:
-        end = min(end, 0.5) if length in ("very_short", "short") else end
+    end = 0.95 if style in TIED_UP else LOCK_ENDS[length]
+    if look.boy and length in ("very_short", "short"):
+        end = min(end, 0.5)
     broad = 0.3 if length in ("bob", "medium") and style == "loose" else 0.24
+    inward = 0.16 if length == "bob" else 0.02
+    widths = [broad * 0.7, broad, broad * 0.95, broad * 0.7, 0.01]
     for side in (-1, 1):
-        inward = 0.16 if length == "bob" else 0.02
         drift = look.wobble(f"lock{side}", 0.04)
-        spots = [
-            (0.93 * side, -0.35),
-            (0.97 * side, 0.2),
-            ((0.95 + drift) * side, end * 0.62),
-            ((0.9 - inward + drift) * side, end),
-        ]
-        line = spine(spots, texture)
-        draw_lock(
-            pen,
-            line,
-            [broad * 0.7, broad, broad * 0.95, broad * 0.7, 0.01],
-            hair,
-            strands=2,
-            shine=0.62 if end > 1.2 else None,
+        middle, tip = (0.95 + drift) * side, (0.9 - inward + drift) * side
+        line = spine(
+            [(0.93 * side, -0.35), (0.97 * side, 0.2), (middle, end * 0.62), (tip, end)], look.texture
         )
+        draw_lock(pen, line, widths, hair, shine=0.62 if end > 1.2 else None)
         if look.get("hair_tips") == "gradient" and end > 0.8:
             pen.stroke(line[len(line) * 2 // 3 :], second_tone(look).base, broad * 0.5, broad * 0.4, 0.01)
-    if style == "low_twintails":
-        for side in (-1, 1):
+    _hanging(pen, look, hair)
+
+
+def _straight_cut_locks(pen: Pen, hair: Tone) -> None:
+    """The blunt locks at the cheeks of a princess cut."""
+    right = smooth(
+        [(1.06, -0.4, 1), (1.1, 0.3), (1.08, 0.86, 1), (0.66, 0.84, 1), (0.7, 0.3), (0.72, -0.3, 1)]
+    )
+    for side in (-1, 1):
+        lock = flip(right, side)
+        with pen.clip(lock) as inner:
+            inner.fill(lock, hair.base)
+            inner.fill(lock + np.array([0.24, 0.0]), hair.shade)
+            for x in (0.8, 0.93):
+                strand = smooth([(x * side, 0.0), (x * side, 0.86)], closed=False)
+                inner.stroke(strand, hair.deep, 0.01, 0.026)
+        pen.line(lock, hair.ink, closed=True)
+
+
+def _hanging(pen: Pen, look: Look, hair: Tone) -> None:
+    """Low tails, braids and ringlets, which fall in front of the shoulders."""
+    length, style = look.style
+    stop = 2.3 if length != "very_long" else 3.0
+    for side in (-1, 1):
+        if style == "low_twintails":
             far = min(0.98, look.reach - 0.2)
-            draw_tail(
-                pen,
-                [(0.78 * side, 0.86), (far * side, 1.2), (far * side, 1.7), ((far - 0.12) * side, 2.25)],
-                0.44,
-                hair,
-                texture,
-                look.dice(f"low{side}"),
-            )
+            spots = [(0.78 * side, 0.86), (far * side, 1.2), (far * side, 1.7), ((far - 0.12) * side, 2.25)]
+            draw_tail(pen, spots, 0.44, hair, look.texture, look.dice(f"low{side}"))
             _tie(pen.moved(0.8 * side, 0.92), look)
-    if style in ("braid", "twin_braids"):
-        stop = 2.3 if length != "very_long" else 3.0
-        for side in (-1, 1) if style == "twin_braids" else (1,):
+        elif style == "twin_braids" or (style == "braid" and side == 1):
             draw_braid(pen, [(0.72 * side, 0.9), (0.86 * side, 1.3), (0.74 * side, stop)], 0.32, hair)
             _tie(pen.moved(0.74 * side, stop + 0.02, size=0.9), look)
-    if style == "drill_hair":
-        for side in (-1, 1):
+        elif style == "drill_hair":
             far = min(1.16, look.reach - 0.25)
             draw_ringlet(pen, [(0.98 * side, 0.3), (far * side, 0.9), ((far - 0.04) * side, 1.9)], 0.5, hair)
 

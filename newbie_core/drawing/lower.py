@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from newbie_core.drawing.body import ANKLE, HIP, KNEE, LEG_WIDTHS, WAIST, draw_limb, leg
+from newbie_core.drawing.body import ANKLE, HIP, KNEE, LEG_WIDTHS, WAIST, leg
 from newbie_core.drawing.canvas import LINE, Pen
-from newbie_core.drawing.cloth import OFF_WHITE, fold, piece
+from newbie_core.drawing.cloth import OFF_WHITE, draw_limb, fold, piece
 from newbie_core.drawing.colours import Tone, mix, tone
 from newbie_core.drawing.curves import Points, box, ellipse, flip, mirrored, ribbon, smooth
 from newbie_core.drawing.dresses import draw_flare

@@ -77,8 +77,12 @@ def _shrine(pen: Pen, wide: float, dice: random.Random) -> None:
         pen.fill(
             box(wide / 2 - 0.3 - index * 0.06, y, wide / 2 + 0.3 + index * 0.06, y + 0.008), (170, 162, 148)
         )
+    _gate(pen, wide / 2 + dice.uniform(-0.02, 0.02), min(0.44, wide * 0.44))
+
+
+def _gate(pen: Pen, middle: float, half: float) -> None:
+    """A shrine's red gate."""
     red, dark = (214, 66, 50), (64, 46, 56)
-    middle, half = wide / 2 + dice.uniform(-0.02, 0.02), min(0.44, wide * 0.44)
     for side in (-1, 1):
         pen.fill(
             smooth(

@@ -1,7 +1,5 @@
 """The tags that change a drawing, by the component of the picture they choose."""
 
-from functools import lru_cache
-
 from newbie_core.drawing.colours import CLOTH, EYES, HAIR
 from newbie_core.drawing.expressions import FACES, TOUCHES
 
@@ -126,7 +124,6 @@ EXPANSIONS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=1)
 def vocabulary() -> dict[str, tuple[str, ...]]:
     """Every canonical tag that changes a drawing, by component, as people would write it.
 

@@ -1,0 +1,113 @@
+"""The flows against a real Prefect server."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from newbie_core.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def catalogs(tmp_path: Path) -> Path:
+    """The example catalogs, small, where a test may change them."""
+    folder = tmp_path / "catalogs"
+    shutil.copytree(ROOT / "catalogs", folder)
+    for settings in folder.glob("*/catalog.toml"):
+        text = settings.read_text().replace('size = "384x512"', 'size = "64x64"').replace('size = "640x384"', 'size = "96x64"')
+        settings.write_text(text)
+    sizes = folder / "brand" / "sizes.csv"
+    sizes.write_text("id,size,composition\navatar,64x64,portrait\ncard,64x96,upper_body\nposter,96x64,full_body\n")
+    return folder
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_the_expression_set_flow_publishes_every_cell_of_the_matrix(catalogs, tmp_path):
+    from flows.expression_set import expression_set
+
+    report = expression_set(catalog=str(catalogs / "expressions"), store=str(tmp_path / "store"))
+    assert report["release"] == "r000001"
+    assert report["generated"] >= 48
+    assert (Path(report["view"]) / "pictures" / "aria" / "happy.png").is_file()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_flow_and_the_shell_publish_the_same_digest(catalogs, tmp_path, capsys):
+    from flows.brand_catalog import brand_catalog
+
+    flowed = brand_catalog(catalog=str(catalogs / "brand"), store=str(tmp_path / "flow"))
+    assert main(["run", str(catalogs / "brand"), "--store", str(tmp_path / "shell"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == flowed["digest"]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_night_makes_every_set_and_the_next_one_nothing(catalogs, tmp_path):
+    from flows.nightly import nightly
+
+    first = nightly(catalogs=str(catalogs), store=str(tmp_path / "store"))
+    assert sorted(report["catalog"] for report in first) == ["brand", "school-cast", "storyboard"]
+    second = nightly(catalogs=str(catalogs), store=str(tmp_path / "store"))
+    assert [report["generated"] for report in second] == [0, 0, 0]
+    assert [report["digest"] for report in second] == [report["digest"] for report in first]
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_set_that_fails_does_not_stop_the_others(catalogs, tmp_path):
+    from flows.nightly import NightError, nightly
+
+    (catalogs / "brand" / "catalog.toml").write_text("pictures = [\n")
+    with pytest.raises(NightError, match=r"1 of 3 sets failed: brand"):
+        nightly(catalogs=str(catalogs), store=str(tmp_path / "store"))
+    assert main(["show", "storyboard", "--store", str(tmp_path / "store")]) == 0
+    assert main(["show", "school-cast", "--store", str(tmp_path / "store")]) == 0
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_pictures_that_fail_make_a_failed_run_but_the_others_are_published(catalogs, tmp_path):
+    from flows.image_set import image_set
+    from newbie_core.errors import PictureError
+
+    with pytest.raises(PictureError, match="1 pictures of storyboard failed"):
+        image_set(
+            str(catalogs / "storyboard"), store=str(tmp_path / "store"), engine="tests.flows.flaky_engine:FlakyEngine"
+        )
+    assert main(["show", "storyboard", "--store", str(tmp_path / "store")]) == 0
+
+
+def test_every_entrypoint_of_prefect_yaml_is_a_flow():
+    from prefect import Flow
+
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {deployment["name"] for deployment in deployments} >= {"nightly", "expression-set", "brand-catalog"}
+    for deployment in deployments:
+        file, _, name = deployment["entrypoint"].partition(":")
+        flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
+        assert isinstance(flow, Flow)
+        assert set(deployment["parameters"]) <= set(flow.parameters.properties)
+
+
+def test_the_night_has_a_time_zone_and_never_overlaps_itself():
+    nightly = next(d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"] if d["name"] == "nightly")
+    assert nightly["schedules"][0]["cron"] and nightly["schedules"][0]["timezone"]
+    assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+
+
+def test_the_line_is_imported_without_prefect(tmp_path):
+    (tmp_path / "prefect.py").write_text("raise ImportError('the shell asked for Prefect')\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "newbie_core.cli", "check", str(ROOT / "catalogs" / "storyboard")],
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
