@@ -2,6 +2,7 @@
 
 from newbie_core.releases.collect import Collection, collect
 from newbie_core.releases.compare import Difference, compare
+from newbie_core.releases.frame import to_frame
 from newbie_core.releases.manifest import Content, Entry, Manifest
 from newbie_core.releases.publish import Place, build_content, changes_page, publish
 from newbie_core.releases.shelf import Latest, Release, ReleaseRef, Shelf, sets
@@ -32,6 +33,7 @@ __all__ = [
     "repair",
     "sets",
     "sweep_views",
+    "to_frame",
     "verify",
     "view_folder",
 ]
