@@ -131,14 +131,14 @@ def _check_size(number: int, row: list[str], filled: int, cells: int, limits: Li
         refuse(
             "E_SHEET_ROWS",
             f"has content in row {number:,}, more than {limits.csv_rows:,} rows",
-            'split the file, or raise the limit "csv_rows"',
+            'split the file, or raise the limit "rows" (in [limits] of catalog.toml)',
         )
     if len(row) > limits.columns and any(row[limits.columns :]):
         far = max(index for index, text in enumerate(row) if text)
         refuse(
             "E_SHEET_FAR_CELL",
             f"uses cell {column_letter(far)}{number}, outside {limits.csv_rows} x {limits.columns}",
-            'delete stray cells, or raise the limit "columns"',
+            'delete stray cells, or raise the limit "columns" (in [limits] of catalog.toml)',
         )
     if cells > limits.cells_per_file:
         refuse(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from newbie_core.sheets.package import damaged, refuse
+from newbie_core.sheets.package import check_troubled, damaged, refuse
 from newbie_core.sheets.text import visible
 from newbie_core.sheets.workbook import Limits
 from newbie_core.sheets.worksheet import Grid
@@ -24,7 +24,7 @@ def apply_merges(grid: Grid, merged: Literal["error", "fill"], limits: Limits, s
         return
     place = {number: index for index, number in enumerate(grid.numbers)}
     width = max(map(len, grid.rows), default=0)
-    covered = 0
+    covered = marked = 0
     for area in grid.merges:
         left, top, right, bottom = _corners(area, sheet)
         source = place.get(top)
@@ -38,6 +38,9 @@ def apply_merges(grid: Grid, merged: Literal["error", "fill"], limits: Limits, s
                 column == mark[0] for mark in grid.marks.get(row, ())
             ):
                 continue
+            if merged == "error" or trouble is not None:
+                marked += 1
+                check_troubled(marked, limits)
             if merged == "error":
                 grid.marks.setdefault(row, []).append((column, "E_CELL_MERGED", area))
                 continue

@@ -62,9 +62,9 @@ _CHARACTERS = _StarterSheet(
             header="clothing", note="What the character wears, where no outfit says otherwise.", width=36
         ),
         _StarterColumn(
-            header="expression",
-            note="An id of the sheet expressions.",
-            choices_from="expressions",
+            header="base",
+            note="The id of another row here: this row inherits its cells and names only what differs.",
+            choices_from="characters",
         ),
         _StarterColumn(header="pose", note="How the character stands or sits."),
         _StarterColumn(
@@ -86,16 +86,29 @@ _CHARACTERS = _StarterSheet(
     ),
     rows=(
         (
-            *("aria", "Aria", "1girl", "long silver hair, blue eyes", "white dress, blue ribbon", "smile"),
-            *("standing", "center", "simple background", "clean lineart", "extra fingers", "", "1", "yes"),
+            *(
+                "aria",
+                "Aria",
+                "1girl",
+                "long hair, silver hair, blue eyes, blue hair ribbon",
+                "white dress",
+                "",
+            ),
+            *("standing", "", "cherry blossoms", "anime style", "extra fingers", "", "", "yes"),
         ),
         (
-            *("ren", "Ren", "1boy", "short black hair, green eyes, freckles", "school uniform", "neutral"),
-            *("arms crossed", "left", "classroom, window", "clean lineart", "extra fingers", "", "1", "yes"),
+            *("ren", "Ren", "1boy", "short hair, black hair, spiky hair, green eyes", "school uniform", ""),
+            *("crossed arms", "", "classroom", "anime style", "extra fingers", "", "", "yes"),
         ),
         (
-            *("mika", "Mika", "1girl", "red twintails, amber eyes", "hoodie, shorts, sneakers", "laugh"),
-            *("sitting", "right", "night street, lanterns", "clean lineart", "", "42", "2", "no"),
+            *(
+                "mika",
+                "Mika",
+                "1girl",
+                "red hair, twintails, orange eyes, ahoge",
+                "yellow hoodie, blue shorts",
+            ),
+            *("waving", "", "city night", "anime style", "", "42", "", "yes"),
         ),
     ),
 )
@@ -110,8 +123,8 @@ _EXPRESSIONS = _StarterSheet(
     rows=(
         ("neutral", "Neutral", "expressionless, closed mouth"),
         ("smile", "Smile", "light smile, closed mouth"),
-        ("laugh", "Laugh", "open mouth, smile, closed eyes"),
-        ("sad", "Sad", "frown, downcast eyes"),
+        ("laugh", "Laugh", "laughing, open mouth, closed eyes"),
+        ("sad", "Sad", "sad, frown"),
         ("cry", "Crying", "crying, tears, open mouth"),
         ("angry", "Angry", "angry, v-shaped eyebrows"),
         ("surprised", "Surprised", "surprised, wide-eyed, open mouth"),
@@ -127,8 +140,8 @@ _OUTFITS = _StarterSheet(
         _StarterColumn(header="clothing", note="The tags that draw it.", width=44),
     ),
     rows=(
-        ("uniform", "School uniform", "school uniform, necktie, pleated skirt"),
-        ("summer", "Summer", "sundress, straw hat, sandals"),
+        ("uniform", "School uniform", "school uniform"),
+        ("summer", "Summer", "white t-shirt, blue shorts, straw hat"),
     ),
 )
 
@@ -139,6 +152,7 @@ _NOTES = (
     "Columns with other names are ignored, so you may keep notes of your own beside the table.",
     "Type numbers such as 007 into cells formatted as Text, or Excel drops their zeros.",
     "Do not merge cells in the tables, and save a workbook with formulas in Excel before sending it.",
+    "Every character is drawn with every expression and every outfit; an empty cell names nothing.",
     "Rows with a fault are listed with their sheet, row and column; all other rows are drawn.",
 )
 

@@ -287,12 +287,13 @@ def _refuse_far(column: int, row_number: int, filled: int, limits: Limits, sheet
         refuse(
             "E_SHEET_ROWS",
             f"has content in row {row_number:,}, more than {limits.rows:,} rows",
-            'split the sheet, or raise the limit "rows"',
+            'split the sheet, or raise the limit "rows" (in [limits] of catalog.toml)',
             sheet=sheet,
         )
     refuse(
         "E_SHEET_FAR_CELL",
         f"uses cell {column_letter(column)}{row_number}, outside {limits.rows} x {limits.columns}",
-        'delete stray cells (Ctrl+End shows them), or raise the limit "rows" or "columns"',
+        "delete stray cells (Ctrl+End shows them), "
+        'or raise the limit "rows" or "columns" (in [limits] of catalog.toml)',
         sheet=sheet,
     )

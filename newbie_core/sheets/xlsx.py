@@ -143,13 +143,10 @@ def _sheet_list(package: Package, root: str) -> tuple[list[_Listed], bool]:
         damaged(f"the workbook lists {len(listed):,} sheets, more than it stores")
     names = Counter(sheet.name.casefold() for sheet in listed)
     for sheet in listed:
-        if (
-            not 0 < len(sheet.name.strip()) <= _LONGEST_NAME
-            or _CONTROL.search(sheet.name)
-            or names[sheet.name.casefold()] > 1
-        ):
+        fits = 0 < len(sheet.name.strip()) <= _LONGEST_NAME
+        if not fits or _CONTROL.search(sheet.name) or names[sheet.name.casefold()] > 1:
             damaged(
-                f'the sheet name "{visible(sheet.name[:60])}" is empty, too long, doubled or has control characters'
+                f'the sheet name "{visible(sheet.name[:60])}" is empty, long, doubled or has control characters'
             )
     if not listed:
         damaged("the workbook lists no sheets")
