@@ -107,6 +107,7 @@ _CHARACTERS = _StarterSheet(
                 "1girl",
                 "red hair, twintails, orange eyes, ahoge",
                 "yellow hoodie, blue shorts",
+                "",
             ),
             *("waving", "", "city night", "anime style", "", "42", "", "yes"),
         ),
