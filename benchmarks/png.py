@@ -1,8 +1,8 @@
 """How fast and how small our PNG files are against Pillow's default.
 
-Run `python benchmarks/png.py` (about half a minute), `--json` for programs. Both writers encode
-the same picture in turn in one process; the table gives medians and the ratio of the medians.
-The pictures are made here from fixed seeds, so anybody gets the same ones::
+`python -m benchmarks.png` (about a minute). Both writers encode the same picture in turn in one
+process; the table gives medians of the process's CPU time and the ratio of the medians. The pictures
+are made here from fixed seeds, so anybody gets the same ones::
 
     drawing        shapes with outlines, drawn twice as large and reduced: soft edges
     hard-edged     the same without reducing: few colours, long runs
@@ -12,31 +12,29 @@ The pictures are made here from fixed seeds, so anybody gets the same ones::
     diffusion      colour field and drawing under mild noise: like an autoencoder's output
     grainy         the same under stronger noise
     photo          noise of all frequencies, falling off as in photographs
+    brand/… etc.   what the sketch engine draws for a picture of that catalog, at 1024 x 1024
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import os
-import platform
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.report import Report, Value, command
 from newbie_core.images import encode_png
 
 SIDE = 1024
 REPEATS = 7
+
+CATALOGS = Path(__file__).resolve().parent.parent / "catalogs"
 
 TARGET_SPEED = 8.0
 TARGET_SIZE = 1.15
@@ -140,62 +138,70 @@ def pillow_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def measure(image: Image.Image, repeats: int) -> dict[str, float]:
-    """Medians in milliseconds, bytes, and ours against Pillow's; checks the pixels too."""
-    writers = {"pillow": pillow_png, "ours": encode_png}
+def sketches() -> Iterator[tuple[str, Image.Image]]:
+    """Drawings of the sketch engine: the first picture and one from the middle of each catalog here."""
+    from newbie_core.catalogs import open_catalog
+    from newbie_core.engines import load_engine
+    from newbie_core.plans import Previous, make_plan
+
+    engine = load_engine("sketch")
+    for folder in sorted(CATALOGS.iterdir()):
+        plan = make_plan(
+            open_catalog(folder),
+            engine=engine.identity(),
+            capabilities=engine.capabilities(),
+            previous=Previous(),
+        )
+        for item in (plan.items[0], plan.items[len(plan.items) // 2]):
+            (job,) = plan.jobs([item])
+            (picture,) = engine.pictures([replace(job, width=SIDE, height=SIDE)])
+            assert isinstance(picture, Image.Image)
+            yield f"{folder.name}/{job.id}", picture
+
+
+def compare(name: str, image: Image.Image) -> dict[str, Value]:
+    """Medians in milliseconds, kilobytes, and ours against Pillow's; checks the pixels too."""
+    writers = {"Pillow": pillow_png, "ours": encode_png}
     times: dict[str, list[float]] = {name: [] for name in writers}
     files = {name: write(image) for name, write in writers.items()}
     if Image.open(io.BytesIO(files["ours"])).tobytes() != image.tobytes():
         raise SystemExit("the pixels differ")
-    for _ in range(repeats):
-        for name, write in writers.items():
-            start = time.perf_counter()
+    for _ in range(REPEATS):
+        for writer, write in writers.items():
+            start = time.process_time()
             write(image)
-            times[name].append(1000 * (time.perf_counter() - start))
-    pillow, ours = (statistics.median(times[name]) for name in writers)
+            times[writer].append(1000 * (time.process_time() - start))
+    pillow, ours = (statistics.median(times[writer]) for writer in writers)
     return {
-        "pillow_ms": pillow,
-        "pillow_bytes": len(files["pillow"]),
-        "ours_ms": ours,
-        "ours_bytes": len(files["ours"]),
-        "speed": pillow / ours,
-        "size": len(files["ours"]) / len(files["pillow"]),
+        "picture": name,
+        "Pillow ms": round(pillow, 2),
+        "ours ms": round(ours, 2),
+        "Pillow kB": len(files["Pillow"]) // 1000,
+        "ours kB": len(files["ours"]) // 1000,
+        "speed": round(pillow / ours, 2),
+        "size": round(len(files["ours"]) / len(files["Pillow"]), 3),
     }
 
 
-def machine() -> str:
-    """Processor, cores and the versions that decide the result."""
-    from importlib.metadata import version
+def measure() -> Report:
+    """Every picture, against both targets."""
+    pictures = [*((name, make()) for name, make in FIXTURES.items()), *sketches()]
+    rows = [compare(name, image) for name, image in pictures]
+    slow = [str(row["picture"]) for row in rows if float(row["speed"]) < TARGET_SPEED]
+    large = [str(row["picture"]) for row in rows if float(row["size"]) > TARGET_SIZE]
+    return Report(
+        title=f"PNG encode, {SIDE} x {SIDE} RGB, CPU time, medians of {REPEATS}; pixels identical",
+        rows=rows,
+        verdicts=[
+            f"at least {TARGET_SPEED:g}x Pillow's speed: {_met(len(rows), slow)}",
+            f"at most {TARGET_SIZE:g} of Pillow's size: {_met(len(rows), large)}",
+        ],
+    )
 
-    processor = platform.processor() or platform.machine()
-    with Path("/proc/cpuinfo").open() if Path("/proc/cpuinfo").exists() else io.StringIO() as lines:
-        processor = next(
-            (line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor
-        )
-    packages = ", ".join(f"{name} {version(name)}" for name in ("Pillow", "numpy", "isal"))
-    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
-
-def main() -> None:
-    """Measure every picture and print the table, or JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help=f"at least 5; {REPEATS} when not given")
-    options = parser.parse_args()
-    results = {name: measure(make(), max(5, options.repeats)) for name, make in FIXTURES.items()}
-    if options.json:
-        print(json.dumps({"machine": machine(), "side": SIDE, "results": results}, indent=2))
-        return
-    print(f"PNG encode, {SIDE} x {SIDE} RGB, medians of {max(5, options.repeats)}\n{machine()}\n")
-    print(f"{'picture':12}{'Pillow ms':>10}{'kB':>8}{'ours ms':>10}{'kB':>8}{'speed':>9}{'size':>7}")
-    for name, row in results.items():
-        missed = "" if row["speed"] >= TARGET_SPEED else "  slower than the target"
-        missed += "" if row["size"] <= TARGET_SIZE else "  larger than the target"
-        print(
-            f"{name:12}{row['pillow_ms']:10.1f}{row['pillow_bytes'] / 1000:8.0f}{row['ours_ms']:10.1f}"
-            f"{row['ours_bytes'] / 1000:8.0f}{row['speed']:8.1f}x{row['size']:7.2f}{missed}"
-        )
+def _met(count: int, missed: list[str]) -> str:
+    return f"{count - len(missed)} of {count}" + (f"; MISSED by {', '.join(missed)}" if missed else "")
 
 
 if __name__ == "__main__":
-    main()
+    command(measure, __doc__)

@@ -27,6 +27,7 @@ from newbie_core.sheets import (
     read_table,
     read_workbook,
 )
+from newbie_core.sheets.columns import base_name
 from newbie_core.spelling import nearest
 
 TABLE_ALIASES: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +43,9 @@ TABLE_ALIASES: Mapping[str, tuple[str, ...]] = {
 NUMBERED_COLUMNS = frozenset({*CHARACTER_FIELDS, "name", "character"} - {"n"})
 """Columns that take a number for several characters in one row: `expression_2`."""
 
+_NAMES_SHOWN = 10
+_NEVER_DEFAULTS = frozenset("id base enabled count seed width height size steps guidance negative".split())
+"""Columns that stand in no prompt."""
 _BOOK_SUFFIXES = (".xlsx", ".xlsm")
 _TEXT_SUFFIXES = (".csv", ".tsv")
 
@@ -89,6 +93,7 @@ def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalo
     lookups = dict(settings.lookup) or source.usual_lookups(groups)
     wanted = [name for group in groups for name in group]
     columns = _column_specs(settings, lookups)
+    _check_defaults(settings, columns, _numbered(settings, lookups))
     tables: dict[str, Table] = {}
     for name in dict.fromkeys([*wanted, *lookups.values()]):
         tables[name] = read_table(source.sheet(name), columns, numbered=_numbered(settings, lookups))
@@ -165,7 +170,7 @@ class _Source:
         self._snapshot = snapshot
         self._books: dict[Path, Workbook] = {}
         self._files = [path] if folder is None else _table_files(folder, settings)
-        self._label = path.name
+        self._label = path.resolve().name
 
     def sheet_names(self) -> list[str]:
         if self._is_book():
@@ -203,12 +208,22 @@ class _Source:
     def _first_with_ids(self, names: Sequence[str]) -> str:
         for name in names:
             table = read_table(self.sheet(name), CORE_COLUMNS, numbered=NUMBERED_COLUMNS)
-            if not any(fault.severity == "file" for fault in table.faults):
+            if not any(fault.code in ("E_SHEET_HEADER", "E_SHEET_COLUMN_MISSING") for fault in table.faults):
                 return name
         if not names:
             raise CatalogError(
                 f"{self._label}: holds no sheet; add one with an id column", code="E_SHEET_MISSING"
             )
+        if len(names) > 1:
+            listed = ", ".join(f'"{name}"' for name in names[:_NAMES_SHOWN])
+            fault = Fault(
+                file=self._files[0].name if self._is_book() else self._label,
+                code="E_SHEET_HEADER",
+                message=f"none of the sheets {listed} has a header row with an id column",
+                fix='put the column names (id, name, appearance ...) in the first row of one, with "id" among them',
+                severity="file",
+            )
+            raise SheetError(faults=[fault])
         return names[0]
 
     def usual_lookups(self, groups: Iterable[Iterable[str]]) -> dict[str, str]:
@@ -228,7 +243,8 @@ class _Source:
 
     def _book(self, file: Path) -> Workbook:
         if file not in self._books:
-            limits = Limits(rows=self._settings.limits.rows, columns=self._settings.limits.columns)
+            wanted = self._settings.limits
+            limits = Limits(rows=wanted.rows, csv_rows=wanted.rows, columns=wanted.columns)
             self._books[file] = read_workbook(
                 file,
                 limits=limits,
@@ -286,6 +302,30 @@ def _column_specs(settings: Settings, lookups: Mapping[str, str]) -> tuple[Colum
 
 def _numbered(settings: Settings, lookups: Mapping[str, str]) -> frozenset[str]:
     return NUMBERED_COLUMNS | set(settings.columns) | set(lookups)
+
+
+def _check_defaults(settings: Settings, columns: Sequence[ColumnSpec], numbered: frozenset[str]) -> None:
+    """Refuse defaults that no prompt would ever see."""
+    known = [spec.name for spec in columns if spec.name not in _NEVER_DEFAULTS]
+    faults = []
+    for name in settings.defaults:
+        if name in known or base_name(name, numbered) in known:
+            continue
+        near = nearest(name, known)
+        message, fix = "is not a known column", f'did you mean "{near}"?' if near else 'see columns = ["…"]'
+        if name in _NEVER_DEFAULTS:
+            message, fix = "is no default of a prompt", "write it in [picture], or in the rows"
+        faults.append(
+            Fault(
+                file=SETTINGS_FILE,
+                code="E_TOML_KEY",
+                message=f"defaults.{name}: {message}",
+                fix=fix,
+                severity="file",
+            )
+        )
+    if faults:
+        raise CatalogError(faults=faults)
 
 
 def with_engine(catalog: Catalog, name: str) -> Catalog:

@@ -38,6 +38,7 @@ from newbie_core.spelling import nearest
 
 SETTINGS_FILE = "catalog.toml"
 _SIZE = re.compile(r"(\d{1,5})\s*[x×X*]\s*(\d{1,5})")
+_TABLE_LINE = re.compile(r"\s*\[\s*([\w.\"-]+)\s*\]\s*(?:#.*)?$")
 OptionValue = str | int | bool
 
 
@@ -154,9 +155,18 @@ class _Reader:
         )
 
     def _line(self, key: str) -> int | None:
-        last = re.escape(key.rsplit(".", 1)[-1])
-        pattern = re.compile(rf"\s*\[?\s*(?:[\w.\"-]+\.)?\"?{last}\"?\s*[=\].]")
-        return next((number for number, line in enumerate(self._lines, 1) if pattern.match(line)), None)
+        """The line of `key`, such as "engine.name": in its table, dotted, or in an inline table."""
+        table = ""
+        for number, line in enumerate(self._lines, 1):
+            if header := _TABLE_LINE.match(line):
+                table = header[1].replace('"', "")
+                if table == key:
+                    return number
+            name = line.partition("=")[0].strip().replace('"', "")
+            full = f"{table}.{name}" if table else name
+            if "=" in line and name and (full == key or key.startswith(f"{full}.")):
+                return number
+        return None
 
     def known(self, table: Mapping[str, Any], names: tuple[str, ...], prefix: str = "") -> None:
         for key in table:

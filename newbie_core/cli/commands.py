@@ -148,6 +148,7 @@ def _tell_plan(draft: Draft, pending: int, seconds: float | None, *, json: bool)
                 "estimate_seconds": None if seconds is None else round(seconds, 2),
                 "rejected": [fault.record() for fault in plan.rejected()],
                 "warnings": [fault.record() for fault in plan.faults if fault.severity == "warning"],
+                "infos": [fault.record() for fault in plan.faults if fault.severity == "info"],
                 "notes": draft.notes,
             }
         )
@@ -190,7 +191,7 @@ def _check(given: argparse.Namespace, _stop: StopSignals) -> int:
                 "excluded": plan.excluded,
                 "rejected": [fault.record() for fault in plan.rejected()],
                 "warnings": [fault.record() for fault in plan.faults if fault.severity == "warning"],
-                "notes": [fault.record() for fault in plan.faults if fault.severity == "info"],
+                "infos": [fault.record() for fault in plan.faults if fault.severity == "info"],
             }
         )
     else:
@@ -266,7 +267,7 @@ def _rollback(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
-    with needed_store(given.store) as store:
+    with needed_store(given.store, doubtful=True) as store:
         only = set_name_of(given.catalog, store) if given.catalog else None
         with Meter("files", 1, quiet=given.json) as meter:
             found = verify(
@@ -277,7 +278,7 @@ def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
                 only_set=only,
                 progress=lambda done, total: meter.at(done, total),
             )
-        repaired = repair(store, found) if given.repair else []
+        repaired = repair(store, given.store, found) if given.repair else []
     if given.json:
         print_json(
             {

@@ -27,15 +27,15 @@ def make_store(root: Path) -> Store:
     return Store.open(root, create=True, durable=is_durable())
 
 
-def needed_store(root: Path) -> Store:
-    """The store at `root`.
+def needed_store(root: Path, *, doubtful: bool = False) -> Store:
+    """The store at `root`; `doubtful` opens a damaged one too, to look at it.
 
     Raises:
         MissingError: there is none.
     """
     if not root.is_dir():
         raise MissingError(f"{root}: there is no store; name one with --store, or make one with `newbie run`")
-    return Store.open(root, create=False, durable=is_durable())
+    return Store.open(root, create=False, durable=is_durable(), doubtful=doubtful)
 
 
 @contextmanager

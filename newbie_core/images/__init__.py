@@ -1,6 +1,6 @@
 """One image file, and the record it carries inside.
 
-Importing this costs no Pillow, numpy or ISA-L: each function asks for them when it is called.
+Importing this costs no Pillow, numpy or zlib-ng: each function asks for them when it is called.
 """
 
 from __future__ import annotations

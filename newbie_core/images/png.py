@@ -1,15 +1,12 @@
-"""Write PNG files: numpy row filters and ISA-L deflate, an order of magnitude faster than Pillow's default.
+"""Write PNG files: numpy row filters and zlib-ng, an order of magnitude faster than Pillow's default.
 
-Any choice of row filter and window gives the same pixels; only time and size differ. Which pair
-suits a picture is measured on a sample of its rows (`_best_plan`). Flat drawings do best
-unfiltered with the whole 32 kB window. Noisy pictures do best predicted from their neighbours
-with the smallest window, because far matches in noise are a few bytes long and cost more bits
-than they save: on diffusion-like pictures 512 bytes instead of 32 kB saves 8 % (benchmarks/png.py).
+Any choice of row filter and deflate settings gives the same pixels; only time and size differ.
+Three plans cover what is made here (`_best_plan` picks by a sample of rows, benchmarks/png.py
+measures). Flat drawings repeat the row above: its difference is nearly all zeros, and a quick search
+for matches packs them. Smooth pictures repay a longer search. Noisy ones are predicted from their
+neighbours and only Huffman coded, because the few matches in noise cost more bits than they save.
 
-On flat drawings ISA-L finds longer distances than zlib does in the same runs: their files are 1.1 to
-1.8 times Pillow's, which is 15 to 90 kB at 1024 x 1024. Generated pictures come out at 0.96 to 1.04.
-
-The bytes are the same for the same pixels on one machine. They may differ between ISA-L versions
+The bytes are the same for the same pixels on one machine. They may differ between zlib-ng versions
 and processors, therefore identity is `pixel_digest`, never these bytes.
 """
 
@@ -31,20 +28,23 @@ if TYPE_CHECKING:
 
     Bytes: TypeAlias = NDArray[numpy.uint8]
 
-Filter = Literal[0, 1, 2, 3]
-NONE: Filter = 0
-SUB: Filter = 1
+Filter = Literal[2, 3]
 UP: Filter = 2
 AVERAGE: Filter = 3
-"""The filter types by their numbers in the file (PNG 9.2)."""
+"""The filter types by their numbers in the file (PNG 9.2).
+
+Sub is never the smallest of them in benchmarks/png.py; Paeth takes 25 ms in numpy.
+"""
+
+Strategy = Literal[0, 2]
+SEARCH: Strategy = 0
+HUFFMAN_ONLY: Strategy = 2
+"""zlib's strategies by their numbers: look for matches, or for none at all."""
 
 NO_TEXT: Mapping[str, str] = MappingProxyType({})
 
 COLOUR_TYPES = {"L": (0, 1), "RGB": (2, 3), "RGBA": (6, 4)}
 """Pillow mode → (PNG colour type, bytes a pixel)."""
-
-LEVEL = 1
-"""ISA-L's level; 2 and 3 are no smaller on filtered rows, 3 is slower on flat ones."""
 
 BLOCK_BYTES = 192 * 1024
 """Rows are filtered and deflated in blocks of about this size, which stay in the L2 cache."""
@@ -56,21 +56,19 @@ SAMPLE_ROWS = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """How to deflate one picture: its row filter and log2 of the window in bytes (9 to 15)."""
+    """How to deflate one picture: its row filter, zlib-ng's level and strategy."""
 
     filter: Filter
-    window: int
+    level: int
+    strategy: Strategy = SEARCH
 
 
-FAR_PLANS = tuple(_Plan(filter=kind, window=15) for kind in (NONE, SUB, UP))
-NEAR_PLANS = tuple(_Plan(filter=kind, window=9) for kind in (SUB, UP, AVERAGE))
-"""What is tried, for flat pictures and for noisy ones.
+FLAT_PLAN = _Plan(filter=UP, level=2)
+SMOOTH_PLAN = _Plan(filter=UP, level=3)
+NOISY_PLAN = _Plan(filter=AVERAGE, level=1, strategy=HUFFMAN_ONLY)
 
-Paeth is left out: 25 ms in numpy, and never the smallest in benchmarks/png.py.
-"""
-
-FLAT = 7
-"""A sample packed to less than one part in so many is a flat drawing's: the near plans are not tried."""
+FLAT_SHARE = 0.7
+"""A picture with so many bytes equal to the one above is flat; drawings have 0.77 to 0.99, others up to 0.5."""
 
 
 def encode_png(image: Image, *, text: Mapping[str, str] = NO_TEXT) -> bytes:
@@ -112,12 +110,20 @@ def _pixel_stream(rows: Bytes, pixel_bytes: int) -> bytes:
 
 
 def _best_plan(rows: Bytes, pixel_bytes: int) -> _Plan:
-    """The plan that packs a sample of `rows` smallest; the first of equals."""
+    """The plan for what a sample of `rows` shows; of the slower two the one that packs it smaller."""
     bands = _sample_bands(len(rows))
-    sizes = {plan: len(_deflated(rows, bands, pixel_bytes, plan)) for plan in FAR_PLANS}
-    if FLAT * min(sizes.values()) > sum(band.stop - band.start for band in bands) * rows.shape[1]:
-        sizes |= {plan: len(_deflated(rows, bands, pixel_bytes, plan)) for plan in NEAR_PLANS}
-    return min(sizes, key=lambda plan: sizes[plan])
+    if _is_flat([rows[band] for band in bands]):
+        return FLAT_PLAN
+    smooth, noisy = (len(_deflated(rows, bands, pixel_bytes, plan)) for plan in (SMOOTH_PLAN, NOISY_PLAN))
+    return SMOOTH_PLAN if smooth < noisy else NOISY_PLAN
+
+
+def _is_flat(bands: Sequence[Bytes]) -> bool:
+    """Whether most bytes repeat the one above; a single row counts as flat."""
+    import numpy as np
+
+    equal = sum(int(np.count_nonzero(band[1:] == band[:-1])) for band in bands)
+    return equal >= FLAT_SHARE * sum(band[1:].size for band in bands)
 
 
 def _sample_bands(height: int) -> list[slice]:
@@ -132,13 +138,13 @@ def _sample_bands(height: int) -> list[slice]:
 def _deflated(rows: Bytes, bands: Sequence[slice], pixel_bytes: int, plan: _Plan) -> bytes:
     """The zlib stream of the bands of `rows`, filtered block by block in one small buffer."""
     import numpy as np
-    from isal import isal_zlib
+    from zlib_ng import zlib_ng
 
     stride = rows.shape[1]
     step = max(1, min(BLOCK_BYTES // stride, max(band.stop - band.start for band in bands)))
     buffer = np.empty((step, stride + 1), np.uint8)
     buffer[:, 0] = plan.filter
-    packer = isal_zlib.compressobj(LEVEL, wbits=plan.window)
+    packer = zlib_ng.compressobj(plan.level, strategy=plan.strategy)
     packed: list[bytes] = []
     for band in bands:
         for top in range(band.start, band.stop, step):
@@ -153,15 +159,9 @@ def _filter_block(rows: Bytes, block: slice, pixel_bytes: int, kind: Filter, out
     """Filter neighbouring rows into `out`; what lies outside the picture counts as 0 (PNG 9.2)."""
     import numpy as np
 
-    here = rows[block]
-    if kind == NONE:
-        out[:] = here
-    elif kind == SUB:
-        np.subtract(here, _left(here, pixel_bytes), out=out)
-    elif kind == UP:
-        np.subtract(here, _above(rows, block), out=out)
-    else:
-        np.subtract(here, _mean(_left(here, pixel_bytes), _above(rows, block)), out=out)
+    here, above = rows[block], _above(rows, block)
+    predicted = above if kind == UP else _mean(_left(here, pixel_bytes), above)
+    np.subtract(here, predicted, out=out)
 
 
 def _left(rows: Bytes, pixel_bytes: int) -> Bytes:

@@ -68,9 +68,9 @@ def _passes(width: int, height: int, interlace: int) -> Iterator[tuple[int, int]
 
 def _check_rows(pixels: list[memoryview], expected: int) -> None:
     """Refuse an IDAT stream that unpacks to another length than `expected` bytes, or does not end."""
-    from isal import igzip_lib, isal_zlib
+    from zlib_ng import zlib_ng
 
-    unpacker, found = isal_zlib.decompressobj(), 0
+    unpacker, found = zlib_ng.decompressobj(), 0
     try:
         for part in pixels:
             for at in range(0, len(part), PIECE):
@@ -79,7 +79,7 @@ def _check_rows(pixels: list[memoryview], expected: int) -> None:
                     raise ImageError(
                         f"the PNG's rows unpack to more than the {expected} bytes its header asks for"
                     )
-    except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub calls the class an instance
+    except zlib_ng.error as error:  # type: ignore[misc]  # its stub calls the class an instance
         raise ImageError(f"the PNG's rows cannot be unpacked: {error}") from None
     if found < expected or not unpacker.eof:
         raise ImageError(f"the PNG's rows unpack to {found} of {expected} bytes; the picture is not whole")

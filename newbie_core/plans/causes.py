@@ -74,7 +74,7 @@ class CauseFinder:
             if row.id not in old.get(name, {}):
                 table = self._catalog.tables[name]
                 causes.append(Cause(kind="row", where=f'{table.address(row, "id")} new row "{row.id}"'))
-        return tuple(causes) or (Cause(kind="row", where="new combination of known rows"),)
+        return tuple(causes) or (Cause(kind="row", where="not in the last release"),)
 
     def removed(self, picture_id: str) -> tuple[Cause, ...]:
         """Why a released picture is no longer asked for."""

@@ -69,6 +69,7 @@ class RunReport:
             "failed": [{"id": picture_id, "reason": reason} for picture_id, reason in self.failed],
             "rejected": [fault.record() for fault in self.rejected],
             "warnings": [fault.record() for fault in self.faults if fault.severity == "warning"],
+            "infos": [fault.record() for fault in self.faults if fault.severity == "info"],
             "seconds": round(self.seconds, 3),
             "view": str(self.view) if self.view else None,
             "notes": list(self.notes),

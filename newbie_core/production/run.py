@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from newbie_core.catalogs import Catalog, open_catalog, with_engine
+from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, EngineError, MissingError, StoreError
 from newbie_core.generation import Engine, Failed, Made, Outcome, generate, recall_made
 from newbie_core.images import software
@@ -40,11 +41,15 @@ from newbie_core.releases import (
     build_content,
     build_view,
     changes_page,
+    encode_tables,
+    mend_views,
     publish,
+    rebuild_view,
     rejects_csv,
     sweep_views,
     view_folder,
 )
+from newbie_core.releases.manifest import content_digest, decode_manifest
 from newbie_core.review.release_sheet import release_sheet
 from newbie_core.store import Store, object_name
 
@@ -150,8 +155,6 @@ def _read_parent(shelf: Shelf, notes: list[str], repairing: bool) -> Release | N
 
 
 def _quarantine_parts(shelf: Shelf, ref: ReleaseRef) -> None:
-    from newbie_core.releases.manifest import decode_manifest
-
     digests = [ref.manifest, ref.digest]
     if not shelf.store.check(ref.manifest, quick=False):
         digests.extend(decode_manifest(shelf.store.get(ref.manifest)).parts().values())
@@ -275,7 +278,14 @@ class Run:
             )
         view = self._view(ref, is_new)
         self._journal(
-            {"event": "end", "release": ref.name if ref else None, "made": len(made), "failed": len(failed)}
+            {
+                "event": "end",
+                "release": ref.name if ref else None,
+                "manifest": ref.manifest if ref else None,
+                "digest": ref.digest if ref else None,
+                "made": len(made),
+                "failed": len(failed),
+            }
         )
         return RunReport(
             catalog=self.plan.catalog.name,
@@ -300,11 +310,8 @@ class Run:
         current = self._shelf.current()
         if not content.entries and not self._options.plan.allow_empty:
             return current, False
-        from newbie_core.releases.manifest import content_digest
-
         digest = content_digest(content)
-        if current is not None and current.digest == digest:
-            self._heal(content, current)
+        if current is not None and current.digest == digest and self._heal(content, current):
             return current, False
         if current is not None and not self._options.republish and self._was_rolled_back(digest):
             return current, False
@@ -325,14 +332,30 @@ class Run:
         return any(ref.digest == digest and ref.number > latest.ref.number for ref in self._shelf.refs())
 
     def _rolled_back(self, content: Content, ref: ReleaseRef) -> bool:
-        from newbie_core.releases.manifest import content_digest
-
         return bool(content.entries) and ref.digest != content_digest(content)
 
-    def _heal(self, content: Content, ref: ReleaseRef) -> None:
-        """Write again what of the release can be told from its content, where it is damaged or lost."""
-        if not self._store.has(ref.digest) or self._draft.parent is None:
-            self._store.put_many([content.encode(), content.encode_objects()])
+    def _heal(self, content: Content, ref: ReleaseRef) -> bool:
+        """Write again what of the release can be told from the plan; False when that does not make it whole.
+
+        A release stays unreadable when its manifest is lost, or when a lost picture was made again with
+        other bytes (the same pixels by another PNG encoder): then the content gets a new number.
+        """
+        known = {digest_bytes(data): data for data in (content.encode(), content.encode_objects())}
+        known |= {digest_bytes(data): data for data in encode_tables(self.plan).values()}
+        try:
+            manifest = decode_manifest(self._store.get(ref.manifest))
+        except (DamageError, MissingError):
+            return False
+        problems = self._store.check_changed(manifest.parts().values())
+        self._store.put_many([known[digest] for digest in problems if digest in known])
+        for part, digest in manifest.parts().items():
+            if digest in problems and digest not in known:
+                self._draft.notes.append(
+                    f"the {part} of {ref.name} is {problems[digest]} and cannot be made again; "
+                    "its pictures are whole. Restore it from a copy of the store"
+                )
+        self._draft.damaged |= bool(problems)
+        return manifest.objects in known
 
     def _sheet(self, content: Content) -> bytes:
         badges = {i.picture.id: "new" for i in self.plan.of("add")} if self._draft.parent else {}
@@ -345,9 +368,13 @@ class Run:
         if ref is None:
             return None
         folder = view_folder(self._root, ref.set, ref.name)
-        if is_new or self._draft.damaged or not folder.exists():
+        if is_new:
             release = self._shelf.read(ref)
             build_view(self._store, folder, release.content.entries, release.manifest.pages)
+        elif self._draft.damaged or not folder.exists():
+            rebuild_view(self._shelf, self._root, ref)
+        if self._draft.damaged:
+            mend_views(self._shelf, self._root)
         return folder
 
     def _attestation(self, made: Sequence[Made]) -> dict[str, Any]:

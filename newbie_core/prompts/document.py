@@ -92,6 +92,11 @@ class Prompt:
             parts.append(f"<caption>{escape_xml(self.caption)}</caption>")
         return "\n\n".join(parts) + "\n"
 
+    def has_text(self) -> bool:
+        """Whether any field, or the caption, says anything."""
+        blocks = (*self.characters, self.scene, self.general)
+        return bool(self.caption) or any(block.fields for block in blocks if block is not None)
+
     def flatten(self, *, prefixed: bool = False) -> str:
         """The prompt as comma-separated tags for models that read no XML.
 

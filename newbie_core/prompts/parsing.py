@@ -27,7 +27,7 @@ SIZE_LIMIT = 64 * 1024
 
 _ROOTS = ("prompt", "image", "img", "document")
 _ALIASES = {"name": "n", "artist": "artists"}
-_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_DECLARATION = re.compile(r"\A(\s*)<\?xml\s[^>]*\?>")
 _LOOSE_CHARACTER = re.compile(r"<(/?)character[ -](\d+)>")
 _CHARACTER = re.compile(r"character_([1-9]\d?)")
 _TOP = ("character_1", "scene", "general_tags", "caption")
@@ -56,16 +56,17 @@ def parse_prompt(text: str, *, extra_fields: Collection[str] = ()) -> Prompt:
 
 
 def _parse_xml(text: str) -> etree._Element:
+    upper = text.upper()
     for mark in ("<!DOCTYPE", "<!ENTITY", "<!ELEMENT"):
-        at = text.upper().find(mark)
+        at = upper.find(mark)
         if at >= 0:
-            line = text.count("\n", 0, at) + 1
+            line = upper.count("\n", 0, at) + 1
             raise PromptError(
                 f"line {line}: declares a DTD or an entity ({mark}): refused; write the text itself",
                 line=line,
                 code="E_PROMPT_DTD",
             )
-    body = _LOOSE_CHARACTER.sub(r"<\1character_\2>", _DECLARATION.sub("", text, count=1))
+    body = _LOOSE_CHARACTER.sub(r"<\1character_\2>", _DECLARATION.sub(r"\1", text))
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
     )
@@ -160,8 +161,8 @@ def _name(element: etree._Element) -> str:
 
 
 def _text(element: etree._Element) -> str:
-    if len(element):
-        raise _at(element, f"<{element.tag}> holds <{element[0].tag}>; it may hold only text")
+    for child in element:
+        raise _at(element, f"<{element.tag}> holds <{_name(child)}>; it may hold only text")
     return " ".join((element.text or "").split())
 
 

@@ -31,6 +31,7 @@ _FILTERS = (
 )  # fmt: skip
 _NUMBERED = re.compile(r"(.+)_([1-9])")
 _PLAIN_TAG = re.compile(r"[A-Za-z0-9(][A-Za-z0-9 _\-'():.!?/+]*")
+_OBJECT = re.compile(r" at 0x[0-9a-f]{4,16}(?:&gt;|>)")
 _MESSAGE_LIMIT = 500
 _PEOPLE = (("girl", "girls"), ("boy", "boys"), ("other", "others"))
 
@@ -41,9 +42,15 @@ class _StrictUndefined(jinja2.StrictUndefined):
     __slots__ = ()
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox that computes no power while it compiles: `9 ** (9 ** 9)` belongs under the row's clock."""
+
+    intercepted_binops = frozenset({"**"})
+
+
 def make_environment(sources: Mapping[str, str]) -> jinja2.Environment:
     """A sandboxed environment over `sources`, with only the filters that are pure and cheap."""
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Environment(
         loader=jinja2.DictLoader(dict(sources)),
         undefined=_StrictUndefined,
         autoescape=True,
@@ -69,10 +76,14 @@ def _spell_tag(tag: str) -> str:
 
 
 def _finalize(value: Any) -> Any:
-    if isinstance(value, (Markup, jinja2.Undefined)):
-        return value if isinstance(value, Markup) else str(value)
+    if isinstance(value, Markup):
+        return value
     if isinstance(value, float):
         value = round(value, 6)
+    if not isinstance(value, (str, int, float, jinja2.Undefined)):
+        raise jinja2.TemplateRuntimeError(
+            f"prints a {type(value).__name__}, not a text; join a list, call a function, or name a column"
+        )
     return Markup(escape_xml(str(value)))
 
 
@@ -97,7 +108,12 @@ class Renderer:
                 f"the rendered prompt has {len(text)} characters, the limit is {SIZE_LIMIT}",
                 code="E_PROMPT_SIZE",
             )
-        return parse_prompt(text, extra_fields=self._extra).to_xml()
+        if _OBJECT.search(text):  # its address would be another one in every run
+            raise jinja2.TemplateRuntimeError("prints a function or generator, not a text; call it, or join it")
+        prompt = parse_prompt(text, extra_fields=self._extra)
+        if not prompt.has_text():
+            raise PromptError("the prompt is empty: every field of it is", code="E_PROMPT_EMPTY")
+        return prompt.to_xml()
 
     def context(self, values: Mapping[str, str]) -> dict[str, Any]:
         """What a template sees: every column by its name, and `characters`, `count_tags`."""
@@ -163,21 +179,28 @@ def serve(payload: dict[str, Any]) -> Any:
     """The sandbox's entry: `start` compiles, `contexts` renders."""
     if "start" in payload:
         signal.signal(signal.SIGALRM, _ring)
-        return _guard(lambda: _renderer.append(Renderer(**payload["start"])))
+        return _timed(lambda: _guard(lambda: _renderer.append(Renderer(**payload["start"]))))
     return [_render_one(_renderer[-1], values) for values in payload["contexts"]]
 
 
 def _render_one(renderer: Renderer, values: dict[str, str]) -> list[Any]:
     rendered: list[str] = []
-    signal.setitimer(signal.ITIMER_REAL, ROW_SECONDS)
-    try:
-        problem = _guard(lambda: rendered.append(renderer.render(values)), renderer)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    problem = _timed(lambda: _guard(lambda: rendered.append(renderer.render(values)), renderer, values))
     return [None, problem] if problem else [rendered[0], None]
 
 
-def _guard(work: Callable[[], Any], renderer: Renderer | None = None) -> dict[str, Any] | None:
+def _timed(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Ring after ROW_SECONDS of `work`."""
+    signal.setitimer(signal.ITIMER_REAL, ROW_SECONDS)
+    try:
+        return work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _guard(
+    work: Callable[[], Any], renderer: Renderer | None = None, values: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
     """Do `work`; what went wrong, as the parent reports it. A fault of one row's data is not structural."""
     try:
         work()
@@ -198,13 +221,24 @@ def _guard(work: Callable[[], Any], renderer: Renderer | None = None) -> dict[st
     except RecursionError:
         return _problem("recurses without end", None, "E_TEMPLATE_RECURSION")
     except PromptError as error:
-        structural = error.code != "E_PROMPT_POSITION"
+        structural = not _is_of_the_row(error, values or {})
         return _problem(
             f"renders to a prompt that is refused: {error}", None, error.code, structural=structural
         )
+    except jinja2.TemplateError as error:
+        return _problem(str(error), _line(error), "E_TEMPLATE_VALUE")
+    except SyntaxError as error:
+        return _problem(f"cannot be compiled: {error.msg}", None, "E_TEMPLATE_SYNTAX")
     except (ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
         return _problem(f"{type(error).__name__}: {error}", _line(error), "E_TEMPLATE_DATA", structural=False)
     return None
+
+
+def _is_of_the_row(error: PromptError, values: Mapping[str, str]) -> bool:
+    """Whether the values, not the template, make a prompt that is refused."""
+    if error.code == "E_PROMPT_SIZE":
+        return sum(map(len, values.values())) > SIZE_LIMIT // 4
+    return error.code in ("E_PROMPT_EMPTY", "E_PROMPT_POSITION")
 
 
 def _problem(text: str, line: int | None, code: str, *, structural: bool = True) -> dict[str, Any]:

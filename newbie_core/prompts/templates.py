@@ -72,10 +72,11 @@ def stock_folder() -> Path:
 
 
 def _read_source(name: str, folders: Sequence[Path], *, needed_by: str) -> str:
+    about = f"template {needed_by} includes" if name != needed_by else "template"
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or not name:
         raise TemplateError(
-            f'template "{name}" lies outside the templates folder; name a file inside it',
+            f'{about} "{name}": outside the templates folder; name a file inside it',
             code="E_TEMPLATE_INCLUDE",
         )
     for folder in folders:
@@ -83,7 +84,6 @@ def _read_source(name: str, folders: Sequence[Path], *, needed_by: str) -> str:
         if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
             return _text_of(file, name)
     looked = ", ".join(str(folder.name or folder) for folder in folders)
-    about = f"template {needed_by} includes" if name != needed_by else "template"
     raise TemplateError(f'{about} "{name}": no such file in {looked}', code="E_TEMPLATE_INCLUDE")
 
 
@@ -213,12 +213,12 @@ class _Renderer:
             return self._worker.receive(seconds=seconds)
         except SandboxError as error:
             said = {
-                "time": "exceeded 5 s",
-                "cpu": "exceeded 5 s",
-                "memory": "exceeded its memory or size limit",
+                "time": ("exceeded 5 s", "E_TEMPLATE_TIME"),
+                "cpu": ("exceeded 5 s", "E_TEMPLATE_TIME"),
+                "memory": ("exceeded its memory or size limit", "E_TEMPLATE_SIZE"),
             }
-            text = said.get(error.reason, f"could not be rendered ({error})")
-            code = "E_TEMPLATE_SIZE" if error.reason == "memory" else "E_TEMPLATE_TIME"
+            other = (f"could not be rendered ({error})", "E_TEMPLATE")
+            text, code = said.get(error.reason, other)
             raise TemplateError(f"template {self._name}: {text}; make it simpler", code=code) from None
 
     def _error(self, problem: Mapping[str, Any]) -> TemplateError:

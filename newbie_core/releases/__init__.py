@@ -4,10 +4,18 @@ from newbie_core.releases.collect import Collection, collect
 from newbie_core.releases.compare import Difference, compare
 from newbie_core.releases.frame import to_frame
 from newbie_core.releases.manifest import Content, Entry, Manifest
-from newbie_core.releases.publish import Place, build_content, changes_page, publish
+from newbie_core.releases.publish import Place, build_content, changes_page, encode_tables, publish
 from newbie_core.releases.shelf import Latest, Release, ReleaseRef, Shelf, sets
 from newbie_core.releases.verify import Damage, Verification, repair, verify
-from newbie_core.releases.views import build_view, picture_paths, rejects_csv, sweep_views, view_folder
+from newbie_core.releases.views import (
+    build_view,
+    mend_views,
+    picture_paths,
+    rebuild_view,
+    rejects_csv,
+    sweep_views,
+    view_folder,
+)
 
 __all__ = [
     "Collection",
@@ -27,8 +35,11 @@ __all__ = [
     "changes_page",
     "collect",
     "compare",
+    "encode_tables",
+    "mend_views",
     "picture_paths",
     "publish",
+    "rebuild_view",
     "rejects_csv",
     "repair",
     "sets",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from newbie_core.errors import DamageError, MissingError, StoreError
+from newbie_core.errors import DamageError, MissingError, ReleaseError, StoreError
 from newbie_core.releases.shelf import Shelf, sets
 from newbie_core.releases.views import view_folder
 from newbie_core.store import Store, object_name
@@ -73,11 +73,11 @@ def _live_objects(store: Store) -> set[str]:
     live: set[str] = set()
     for set_name in sets(store):
         shelf = Shelf(store, set_name)
-        for name in shelf.names():
+        for name in (*shelf.names(), *shelf.missing()):
             try:
                 ref = shelf.ref(name)
                 release = shelf.read(ref)
-            except (DamageError, MissingError) as error:
+            except (DamageError, MissingError, ReleaseError) as error:
                 raise StoreError(
                     f'release {name} of set "{set_name}" cannot be read ({error}); nothing was collected. '
                     "Run `newbie verify`, mend or restore it first",
@@ -132,8 +132,9 @@ def _find_views(store: Store, root: Path, found: Collection) -> None:
         current = shelf.current()
         kept = {*shelf.names()[-KEEP_VIEWS:], current.name if current else ""}
         parent = view_folder(root, set_name, "x").parent
-        if parent.is_dir():
-            gone = sorted(folder.name for folder in parent.iterdir() if folder.name not in kept)
+        if parent.is_dir() and not (parent.is_symlink() or parent.parent.is_symlink()):
+            folders = (place.name for place in parent.iterdir() if place.is_dir() and not place.is_symlink())
+            gone = sorted(name for name in folders if name not in kept)
             found.views.extend(f"{parent.name}/{name}" for name in gone)
 
 

@@ -111,11 +111,8 @@ def publish(
 ) -> ReleaseRef:
     """Store every part of the release, then number it and point LATEST at it."""
     store = shelf.store
-    tables = {
-        name: encode_table({row.id: row.values for row in table.rows})
-        for name, table in sorted(plan.catalog.tables.items())
-    }
-    explanation = explain(plan, parent)
+    tables = encode_tables(plan)
+    explanation = explain(plan, parent, content)
     parts = [
         content.encode(),
         content.encode_objects(),
@@ -136,14 +133,27 @@ def publish(
     return shelf.publish(manifest)
 
 
-def explain(plan: Plan, parent: Release | None) -> dict[str, Any]:
-    """What changed against the parent, and why; a first release only counts its pictures."""
+def encode_tables(plan: Plan) -> dict[str, bytes]:
+    """The tables of a plan as a release keeps them, by name."""
+    return {
+        name: encode_table({row.id: row.values for row in table.rows})
+        for name, table in sorted(plan.catalog.tables.items())
+    }
+
+
+def explain(plan: Plan, parent: Release | None, content: Content) -> dict[str, Any]:
+    """What changed against the parent, and why; a first release only counts its pictures.
+
+    Pictures that wait for a later run, or could not be made, are no change yet.
+    """
     if parent is None:
-        return {"parent": None, "add": len(plan.of("add"))}
+        return {"parent": None, "add": len(content.entries)}
+    keys = {entry.id: entry.key for entry in content.entries}
+    made = {item.picture.id for item in plan.items if keys.get(item.picture.id) == item.key}
     return {
         "parent": parent.ref.name,
-        "add": [change.record() for change in plan.changes("add")],
-        "change": [change.record() for change in plan.changes("change")],
+        "add": [change.record() for change in plan.changes("add") if change.id in made],
+        "change": [change.record() for change in plan.changes("change") if change.id in made],
         "remove": [change.record() for change in plan.changes("remove")],
         "held": dict(plan.held),
     }
@@ -153,19 +163,12 @@ def changes_page(content: Content, plan: Plan, parent: Release | None) -> bytes:
     """The changes as a short Markdown text, for people."""
     since = f" since {parent.ref.name}" if parent else ""
     lines = [f"# {content.title or content.set}: changes{since}", ""]
+    explanation = explain(plan, parent, content)
     if parent is None:
-        lines.append(f"First release: {len(content.entries)} pictures.")
+        lines += [f"First release: {len(content.entries)} pictures.", ""]
     else:
         for title, kind in (("Added", "add"), ("Changed", "change"), ("Removed", "remove")):
-            changes = plan.changes(kind)  # type: ignore[arg-type]
-            if changes:
-                lines.append(f"## {title} ({len(changes)})")
-                lines.append("")
-            lines.extend(f"- `{c.id}`: " + "; ".join(map(str, c.causes)) for c in changes[:_CHANGES_SHOWN])
-            if len(changes) > _CHANGES_SHOWN:
-                lines.append(f"- … and {len(changes) - _CHANGES_SHOWN} more")
-            if changes:
-                lines.append("")
+            lines.extend(_change_lines(title, explanation[kind]))
     if plan.held:
         lines += [f"## Kept as they were ({len(plan.held)})", ""]
         lines.extend(
@@ -175,3 +178,15 @@ def changes_page(content: Content, plan: Plan, parent: Release | None) -> bytes:
         lines += ["", f"## Could not be made ({len(content.failed)})", ""]
         lines.extend(f"- `{picture_id}`" for picture_id in content.failed[:_CHANGES_SHOWN])
     return ("\n".join(lines).rstrip() + "\n").encode()
+
+
+def _change_lines(title: str, changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not changes:
+        return []
+    lines = [f"## {title} ({len(changes)})", ""]
+    lines.extend(
+        f"- `{change['id']}`: " + "; ".join(change["reasons"]) for change in changes[:_CHANGES_SHOWN]
+    )
+    if len(changes) > _CHANGES_SHOWN:
+        lines.append(f"- … and {len(changes) - _CHANGES_SHOWN} more")
+    return [*lines, ""]

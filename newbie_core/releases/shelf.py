@@ -91,6 +91,16 @@ class Shelf:
         record = orjson.loads(unseal(data, where))
         return ReleaseRef(**{key: record[key] for key in ("set", "name", "manifest", "digest")})
 
+    def missing(self) -> list[str]:
+        """Releases there must have been, for numbers leave no gap, whose records are not there."""
+        names = self.names()
+        try:
+            latest = self.latest()
+        except DamageError:
+            latest = None
+        newest = max(int(name[1:]) for name in (*names, latest.newest if latest else "r0"))
+        return [name for name in map(_release_name, range(1, newest + 1)) if name not in set(names)]
+
     def refs(self) -> Iterator[ReleaseRef]:
         """Every whole release, oldest first; damaged records are passed over (`verify` names them)."""
         for name in self.names():
@@ -143,25 +153,48 @@ class Shelf:
             self.store.quarantine(self._latest)
             latest = None
             done.append("LATEST was damaged and has been made again from the newest release")
-        if latest is not None:
-            done.extend(self._mend_ref(latest.ref))
+        done.extend(self._mend_records(latest.ref if latest else None))
         current = self.current()
         if current is not None and (latest is None or latest.ref != current):
             self.point(current)
         return done
 
-    def _mend_ref(self, ref: ReleaseRef) -> list[str]:
-        name = f"{self._folder}/{ref.name}"
-        try:
-            self.ref(ref.name)
-        except DamageError:
-            self.store.quarantine(name)
-        except ReleaseError:
-            pass
-        else:
+    def _mend_records(self, latest: ReleaseRef | None) -> list[str]:
+        """Make damaged and lost records of releases again, from LATEST and from what runs wrote down."""
+        damaged = [name for name in self.names() if not self._is_whole(name)]
+        lost = self.missing()
+        if not damaged and not lost:
             return []
-        self.store.driver.create(name, seal_ref(ref))
-        return [f"the record of {ref.name} was damaged and has been made again from LATEST"]
+        known = self._journalled() | ({latest.name: latest} if latest else {})
+        done = []
+        for name in (*damaged, *lost):
+            if name in known:
+                if name in damaged:
+                    self.store.quarantine(f"{self._folder}/{name}")
+                self.store.driver.create(f"{self._folder}/{name}", seal_ref(known[name]))
+                done.append(f"the record of {name} was damaged or lost and has been made again")
+        return done
+
+    def _is_whole(self, name: str) -> bool:
+        try:
+            self.ref(name)
+        except (DamageError, ReleaseError):
+            return False
+        return True
+
+    def _journalled(self) -> dict[str, ReleaseRef]:
+        """The releases that runs of this set ended with, as their journals tell."""
+        refs = {}
+        for journal in self.store.journals():
+            for record in journal.read()[0]:
+                if record.get("set") == self.set and record.get("manifest"):
+                    refs[record["release"]] = ReleaseRef(
+                        set=self.set,
+                        name=record["release"],
+                        manifest=record["manifest"],
+                        digest=record["digest"],
+                    )
+        return refs
 
     def publish(self, manifest: Manifest) -> ReleaseRef:
         """Number the release and point LATEST at it. An equal newest release is not numbered again."""
@@ -171,7 +204,7 @@ class Shelf:
                 names = self.names()
                 number = int(names[-1][1:]) + 1 if names else 1
                 ref = ReleaseRef(
-                    set=self.set, name=f"r{number:06d}", manifest=digest, digest=manifest.content
+                    set=self.set, name=_release_name(number), manifest=digest, digest=manifest.content
                 )
                 if self.store.driver.create(f"{self._folder}/{ref.name}", seal_ref(ref)):
                     break
@@ -216,16 +249,20 @@ class Shelf:
 
 def sets(store: Store) -> list[str]:
     """The names of all sets that have a release."""
-    folders = {name.split("/")[1] for name in store.driver.names("releases")}
+    folders = {name.split("/")[1] for area in ("releases", "refs") for name in store.driver.names(area)}
     found = set()
     for folder in folders:
-        for name in store.driver.names(f"releases/{folder}"):
+        for name in (*store.driver.names(f"releases/{folder}"), f"refs/{folder}/LATEST"):
             try:
                 found.add(orjson.loads(unseal(store.driver.read(name), name))["set"])
             except (DamageError, MissingError):
                 continue
             break
     return sorted(found)
+
+
+def _release_name(number: int) -> str:
+    return f"r{number:06d}"
 
 
 def seal_ref(ref: ReleaseRef) -> bytes:

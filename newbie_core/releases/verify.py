@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 from newbie_core.errors import DamageError, MissingError, NewbieError, ReleaseError
 from newbie_core.releases.manifest import Entry
 from newbie_core.releases.shelf import Release, ReleaseRef, Shelf, sets
-from newbie_core.releases.views import picture_paths, view_problems
-from newbie_core.store import Store, object_name
+from newbie_core.releases.views import picture_paths, view_files, view_folder, view_problems
+from newbie_core.store import Store, object_name, safe_name
 
 Progress = Callable[[int, int], None]
 
@@ -120,6 +121,10 @@ def _check_set(
     shelf = Shelf(store, set_name)
     seen_pixels: set[str] = set()
     present = {object_name(digest) for digest in store.objects()}
+    for name in shelf.missing():
+        record = f"releases/{safe_name(set_name)}/{name}"
+        lost = Damage(set=set_name, release=name, id=None, object=record, problem="missing")
+        result.damaged.append(lost)
     for ref in shelf.refs():
         result.releases += 1
         release = _read(shelf, ref, problems, owners, result)
@@ -220,7 +225,7 @@ def _pixel_problem(store: Store, entry: Entry) -> str | None:
 def _check_view(store: Store, root: Path, set_name: str, release: Release, result: Verification) -> None:
     entries = release.content.entries
     paths = picture_paths(entry.id for entry in entries)
-    wanted = {f"pictures/{paths[entry.id]}": entry.object for entry in entries} | dict(release.manifest.pages)
+    wanted = view_files(release)
     ids = {f"pictures/{path}": picture_id for picture_id, path in paths.items()}
     for name, problem in view_problems(root, set_name, release.ref.name, wanted, store).items():
         result.damaged.append(
@@ -264,14 +269,29 @@ def _release_of_record(name: str) -> tuple[str | None, str | None]:
     return (parts[1], None) if parts[0] == "refs" and len(parts) == 3 else (None, None)
 
 
-def repair(store: Store, found: Verification) -> list[str]:
-    """Put damaged files that can be made again out of the way; the next run makes them. Their names."""
+def repair(store: Store, root: Path, found: Verification) -> list[str]:
+    """Put damaged files that can be made again, or missed, out of the way; the next run makes them. Their names."""
     moved = []
     for damage in found.damaged:
         name = damage.object.split(" ")[0]
+        if name == "view":
+            moved.extend(_drop_view(root, damage))
+            continue
+        if name == "format.json" and store.mend_format():
+            moved.append(name)
+            continue
         name = object_name(name) if len(name) == 64 else name
-        droppable = name.startswith(("objects/", "actions/", "memo/"))
+        droppable = name.startswith(("objects/", "actions/", "memo/", "runs/", "trash/"))
         if droppable and damage.problem != "missing" and store.driver.stat(name) is not None:
             store.quarantine(name)
             moved.append(name)
     return moved
+
+
+def _drop_view(root: Path, damage: Damage) -> list[str]:
+    """A view is links of objects: without it nothing is lost."""
+    folder = view_folder(root, damage.set or "", damage.release or "")
+    if not folder.exists():
+        return []
+    shutil.rmtree(folder)
+    return [folder.relative_to(root).as_posix()]

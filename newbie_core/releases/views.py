@@ -10,16 +10,19 @@ import contextlib
 import csv
 import io
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from newbie_core.digests import digest_bytes
-from newbie_core.errors import Fault
+from newbie_core.errors import DamageError, Fault, MissingError, StoreError
 from newbie_core.releases.manifest import Entry
+from newbie_core.releases.shelf import Release, ReleaseRef, Shelf
 from newbie_core.store import Store, object_name, safe_name
 
+_HALF_MADE = re.compile(r"\.r[0-9]+\.[0-9a-f]{12}")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -49,7 +52,12 @@ def view_folder(root: Path, set_name: str, release: str) -> Path:
 
 
 def build_view(store: Store, folder: Path, entries: Sequence[Entry], pages: Mapping[str, str]) -> None:
-    """Make the view, whole or not there, in place of what was there."""
+    """Make the view, whole or not there, in place of what was there.
+
+    Raises:
+        StoreError: a link stands where the set's views belong.
+    """
+    _refuse_link(folder.parent)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
     beside.mkdir(parents=True)
     try:
@@ -59,7 +67,9 @@ def build_view(store: Store, folder: Path, entries: Sequence[Entry], pages: Mapp
         for parent in {place.parent for _, place in places}:
             parent.mkdir(parents=True, exist_ok=True)
         store.link_views(places)
-        if folder.exists():
+        if folder.is_symlink() or folder.is_file():
+            folder.unlink()
+        elif folder.exists():
             shutil.rmtree(folder)
         beside.rename(folder)
     except BaseException:
@@ -67,13 +77,60 @@ def build_view(store: Store, folder: Path, entries: Sequence[Entry], pages: Mapp
         raise
 
 
+def rebuild_view(shelf: Shelf, root: Path, ref: ReleaseRef) -> None:
+    """Make the view of a release again, of those of its files that are whole."""
+    release = shelf.read(ref)
+    entries, pages = release.content.entries, release.manifest.pages
+    broken = shelf.store.check_changed([*pages.values(), *(entry.object for entry in entries)])
+    build_view(
+        shelf.store,
+        view_folder(root, shelf.set, ref.name),
+        [entry for entry in entries if entry.object not in broken],
+        {name: digest for name, digest in pages.items() if digest not in broken},
+    )
+
+
+def mend_views(shelf: Shelf, root: Path) -> None:
+    """Make those views of a set again that show damaged files."""
+    for ref in shelf.refs():
+        if not view_folder(root, shelf.set, ref.name).is_dir():
+            continue
+        try:
+            release = shelf.read(ref)
+        except (DamageError, MissingError):
+            continue
+        if view_problems(root, shelf.set, ref.name, view_files(release), shelf.store):
+            rebuild_view(shelf, root, ref)
+
+
+def view_files(release: Release) -> dict[str, str]:
+    """Every file of a release's view, with the digest it should have."""
+    entries = release.content.entries
+    paths = picture_paths(entry.id for entry in entries)
+    return {f"pictures/{paths[entry.id]}": entry.object for entry in entries} | dict(release.manifest.pages)
+
+
 def sweep_views(root: Path, set_name: str) -> None:
-    """Remove views that a killed run left half made; only the holder of the set's lock may."""
+    """Remove views that a killed run left half made; only the holder of the set's lock may.
+
+    Raises:
+        StoreError: a link stands where the set's views belong.
+    """
     parent = view_folder(root, set_name, "x").parent
+    _refuse_link(parent)
     if parent.is_dir():
         for left in parent.iterdir():
-            if left.name.startswith("."):
+            if _HALF_MADE.fullmatch(left.name):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _refuse_link(views: Path) -> None:
+    """A link planted in the store would have us write, or delete, somewhere else."""
+    for place in (views.parent, views):
+        if place.is_symlink():
+            raise StoreError(
+                f"{place}: is a symbolic link, and views are never written through one; remove the link"
+            )
 
 
 def view_problems(

@@ -144,5 +144,5 @@ def _check_size(number: int, row: list[str], filled: int, cells: int, limits: Li
         refuse(
             "E_FILE_CELLS",
             f"the file has more than {limits.cells_per_file:,} cells",
-            'split the file, or raise the limit "cells_per_file"',
+            "split the file",
         )

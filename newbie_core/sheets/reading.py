@@ -162,7 +162,7 @@ def _file_bytes(path: Path, file: str, limits: Limits) -> bytes:
         data = stream.read(limits.file_bytes + 1)
     if len(data) > limits.file_bytes:
         size = f"{limits.file_bytes / 1e6:g} MB"
-        _refuse(file, "E_FILE_SIZE", f"the file is larger than {size}", 'split it, or raise "file_bytes"')
+        _refuse(file, "E_FILE_SIZE", f"the file is larger than {size}", "split it")
     if not data:
         _refuse(file, "E_FILE_EMPTY", "the file is empty", "upload it again")
     return data

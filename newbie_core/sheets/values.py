@@ -33,7 +33,8 @@ class Problem(NamedTuple):
 def id_problem(text: str) -> Problem | None:
     """Why `text` cannot be an id; None if it can.
 
-    Ids are labels and never become paths, so `CON`, `-rf` and `.git` are as good as any.
+    Ids are labels and never become paths, so `CON`, `-rf` and `.git` are as good as any. `/` and `#`
+    stand between the parts of a picture's id.
     """
     if text.isalnum() and len(text) <= LONGEST_ID:
         return None
@@ -46,8 +47,9 @@ def id_problem(text: str) -> Problem | None:
 def _id_reason(text: str) -> str | None:
     if len(text) > LONGEST_ID:
         return f"has {len(text):,} characters, more than {LONGEST_ID}"
-    if "/" in text or "\\" in text:
-        return f'has a "{"/" if "/" in text else chr(92)}", which ids may not have'
+    for mark in "/\\#":
+        if mark in text:
+            return f'has a "{mark}", which ids may not have'
     if _DRIVE.match(text):
         return "looks like a path on a Windows drive"
     if not text.strip("."):

@@ -209,7 +209,7 @@ def _cell_handlers(
             refuse(
                 "E_FILE_CELLS",
                 f"the file has more than {limits.cells_per_file:,} cells",
-                'split the file, or raise the limit "cells_per_file"',
+                "split the file",
             )
 
     return start, end

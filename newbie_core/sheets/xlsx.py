@@ -79,7 +79,7 @@ def _check_text(sheets: list[dict[str, Any]], limits: Limits) -> None:
     rows = chain.from_iterable(sheet["rows"] for sheet in sheets)
     if sum(map(len, chain.from_iterable(rows))) > limits.text_per_file:
         message = f"the cells hold more than {limits.text_per_file:,} characters in all"
-        refuse("E_FILE_CELLS", message, 'split the file, or raise the limit "text_per_file"')
+        refuse("E_FILE_CELLS", message, "split the file")
 
 
 def _record(sheet: _Listed, grid: Grid) -> dict[str, Any]:

@@ -42,8 +42,16 @@ def require_store(driver: Driver) -> None:
         )
     raise DamageError(
         f"{_where(driver)}: {FORMAT} is damaged: {text[:80]!r}; "
-        f"expected exactly {expected}; write that line back"
+        f"expected exactly {expected}; `newbie verify --repair` writes that line back"
     )
+
+
+def mend_format(driver: Driver) -> bool:
+    """Write a damaged `format.json` again, for there is one right text; False where it names another format."""
+    if _other_format(driver.read(FORMAT)) is not None:
+        return False
+    driver.replace(FORMAT, FORMAT_TEXT)
+    return True
 
 
 def _other_format(text: bytes) -> str | None:
@@ -51,7 +59,7 @@ def _other_format(text: bytes) -> str | None:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+    if not isinstance(value, dict) or not isinstance(value.get("format"), int) or value["format"] == 1:
         return None
     return orjson.dumps(value).decode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from newbie_core.errors import DamageError, LockedError, MissingError
 from newbie_core.store.checking import Problem, problem_of
 from newbie_core.store.driver import Driver, check_name
 from newbie_core.store.files import explained
-from newbie_core.store.formats import make_store, require_store
+from newbie_core.store.formats import make_store, mend_format, require_store
 from newbie_core.store.journals import Journal
 from newbie_core.store.layout import (
     ACTIONS,
@@ -38,13 +38,23 @@ from newbie_core.store.records import seal_named, unseal_named
 class Store(Objects):
     """Objects named by their digest: whole or not there. Works on any Driver."""
 
-    def __init__(self, driver: Driver) -> None:
-        require_store(driver)
+    def __init__(self, driver: Driver, *, doubtful: bool = False) -> None:
+        """The store on `driver`; `doubtful` opens one whose `format.json` is damaged, to look at the rest."""
+        try:
+            require_store(driver)
+        except DamageError:
+            if not doubtful:
+                raise
         super().__init__(driver)
+        self._close_driver: Callable[[], None] | None = None
 
     @classmethod
-    def open(cls, root: Path, *, create: bool = True, durable: bool = True) -> Store:
-        """The store in the folder `root`; made when absent or empty, unless `create` is False."""
+    def open(cls, root: Path, *, create: bool = True, durable: bool = True, doubtful: bool = False) -> Store:
+        """The store in the folder `root`; made when absent or empty, unless `create` is False.
+
+        Args:
+            doubtful: open a store whose `format.json` is damaged too, to look at the rest.
+        """
         if create:
             with explained(root, "make a store"):
                 root.mkdir(parents=True, exist_ok=True)
@@ -53,11 +63,15 @@ class Store(Objects):
         driver = LocalDriver(root, durable=durable)
         if create:
             make_store(driver)
-        return cls(driver)
+        store = cls(driver, doubtful=doubtful)
+        store._close_driver = driver.close
+        return store
 
     def close(self) -> None:
-        """Write down what is known of the objects; the store can still be used."""
+        """Write down what is known of the objects, and tidy up; the store can still be used."""
         self._tokens.save()
+        if self._close_driver is not None:
+            self._close_driver()
 
     def __enter__(self) -> Store:
         """The store itself; leaving the block closes it."""
@@ -159,6 +173,10 @@ class Store(Objects):
         yield FORMAT
         for area in CHECKED:
             yield from self.driver.names(area)
+
+    def mend_format(self) -> bool:
+        """Write a damaged `format.json` again; False where it names another format."""
+        return mend_format(self.driver)
 
     def check_file(self, name: str) -> Problem | None:
         """What is wrong with any file of the store, every byte of it considered."""

@@ -72,12 +72,11 @@ def test_pillow_reads_back_the_same_pixels(mode, size, make):
     assert (again.mode, again.size, again.tobytes()) == (mode, size, image.tobytes())
 
 
-@pytest.mark.parametrize("window", [9, 15])
-@pytest.mark.parametrize("number", [0, 1, 2, 3])
-def test_every_filter_and_window_gives_the_same_pixels(number, window, monkeypatch):
+@pytest.mark.parametrize("plan", ["FLAT_PLAN", "SMOOTH_PLAN", "NOISY_PLAN"])
+def test_every_plan_gives_the_same_pixels(plan, monkeypatch):
     from newbie_core.images import png
 
-    monkeypatch.setattr(png, "_best_plan", lambda *_: png._Plan(filter=number, window=window))
+    monkeypatch.setattr(png, "_best_plan", lambda *_: getattr(png, plan))
     monkeypatch.setattr(png, "BLOCK_BYTES", 1000)
     for image in (make_noise("RGB", (67, 91)), make_gradient("RGBA", (5, 200)), make_drawing(200)):
         assert opened(encode_png(image)).tobytes() == image.tobytes()
@@ -107,10 +106,10 @@ def test_equal_pixels_give_equal_bytes_also_in_another_process():
     assert encode_png(image) == encode_png(image.copy())
 
 
-def test_importing_the_room_brings_in_neither_pillow_nor_numpy_nor_isal():
+def test_importing_the_room_brings_in_neither_pillow_nor_numpy_nor_zlib_ng():
     script = (
         "import sys, newbie_core.images;"
-        "sys.exit(','.join({'PIL', 'numpy', 'isal', 'xml', 'torch'} & set(sys.modules)) or 0)"
+        "sys.exit(','.join({'PIL', 'numpy', 'zlib_ng', 'xml', 'torch'} & set(sys.modules)) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
 
@@ -121,9 +120,8 @@ def test_generated_pictures_stay_within_15_percent_of_pillows_default():
 
 
 def test_flat_drawings_stay_small():
-    """ISA-L finds shorter matches than zlib in long runs: some ten kB more, on 3 MB of pixels."""
     image = make_drawing()
-    assert len(encode_png(image)) <= pillow_size(image) + 24_000
+    assert len(encode_png(image)) <= 1.15 * pillow_size(image)
 
 
 @pytest.mark.parametrize("mode", ["P", "1", "I;16", "F", "CMYK", "LA"])

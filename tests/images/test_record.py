@@ -95,7 +95,10 @@ def test_the_xmp_declares_a_models_work(profile):
     packet = embed(make_record(software='a "b" <c> & d'), profile=profile)["XML:com.adobe.xmp"]
     tree = etree.fromstring(packet.encode("utf-8"))
     (description,) = tree.iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
-    assert description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType") == SOURCE_TYPES + TRAINED
+    assert (
+        description.get("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
+        == SOURCE_TYPES + TRAINED
+    )
     assert description.get("{http://ns.adobe.com/xap/1.0/}CreatorTool") == 'a "b" <c> & d'
 
 
