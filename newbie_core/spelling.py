@@ -25,6 +25,7 @@ class Speller:
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = frozenset(known)
+        self._longest = max(map(len, self._known), default=0) + 1
         self._index: dict[str, str] = {}
         for word in sorted(self._known, reverse=True):
             for form in (word, *_deletes(word)):
@@ -35,7 +36,7 @@ class Speller:
 
     def correct(self, word: str) -> str | None:
         """The known word one slip from `word`; None for a known word, a short word, or a quite different one."""
-        if word in self._known or len(word) < 5:
+        if word in self._known or not 5 <= len(word) <= self._longest:
             return None
         for form in (word, *_deletes(word)):
             if (found := self._index.get(form)) is not None and _one_slip(word, found):

@@ -4,7 +4,7 @@ from newbie_core.plans.causes import Cause
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, derive_seed, job_key
 from newbie_core.plans.pictures import Picture
 from newbie_core.plans.planning import Change, Item, Plan, PlanOptions, estimate_seconds, make_plan
-from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, TableValues
+from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, Released, TableValues
 from newbie_core.plans.prompt_memo import Memo
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Previous",
     "PreviousEntry",
     "Recipe",
+    "Released",
     "TableValues",
     "derive_seed",
     "estimate_seconds",

@@ -9,7 +9,7 @@ from typing import Literal
 from newbie_core.catalogs import Catalog
 from newbie_core.plans.job import EngineIdentity
 from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, source_rows
-from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, TableValues
+from newbie_core.plans.previous import Previous, Recipe, Released, TableValues
 from newbie_core.sheets import Row, Table
 
 CauseKind = Literal["cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed"]
@@ -51,7 +51,7 @@ class CauseFinder:
         self._tables: Mapping[str, TableValues] | None = None
         self._known: dict[tuple[str, str], tuple[Cause, ...]] = {}
 
-    def changed(self, picture: Picture, entry: PreviousEntry, prompt: str) -> tuple[Cause, ...]:
+    def changed(self, picture: Picture, entry: Released, prompt: str) -> tuple[Cause, ...]:
         """Why `picture` differs from the released `entry`."""
         before = self._previous.recipes[entry.recipe]
         causes = [*self._engine_causes(before), *self._template_causes(before)]

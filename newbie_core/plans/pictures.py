@@ -8,10 +8,11 @@ takes one away, and `!` alone clears the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from itertools import product
+from itertools import chain, product
+from typing import cast
 
 from newbie_core.catalogs import Catalog, parse_size
 from newbie_core.digests import decimal_text
@@ -45,9 +46,12 @@ _OFF = frozenset({"no", "false", "0", "off", "n", "否", "いいえ", "×", "关
 COUNT_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Part:
-    """One table's row with everything it inherits: prompt values and pixel settings by column."""
+    """One table's row with everything it inherits: prompt values and pixel settings by column.
+
+    Like `Picture` not frozen only because a hundred thousand of them are made; nobody changes one.
+    """
 
     table: Table
     row: Row
@@ -58,7 +62,7 @@ class Part:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Picture:
     """One picture that is asked for; `look` are the values its template sees."""
 
@@ -110,8 +114,10 @@ def combine(catalog: Catalog, *, size_problem: Callable[[int, int], str | None])
             return wanted
         groups.append(list(zip(*columns, strict=True)))
     maker = _PictureMaker(catalog, wanted, size_problem)
-    for chosen in product(*groups):
-        maker.add(tuple(part for slot in chosen for part in slot))
+    for slots in product(*groups):
+        parts = tuple(chain.from_iterable(slots))
+        if None not in parts:
+            maker.add(cast("tuple[Part, ...]", parts))
     return wanted
 
 
@@ -123,6 +129,8 @@ class _Resolver:
         self._wanted = wanted
         self._parts: dict[str, dict[str, Part | None]] = {}
         self._open: list[tuple[str, str]] = []
+        self._lookups = {name: self._lookup_columns(table) for name, table in catalog.tables.items()}
+        self._checks = {name: _column_checks(table) for name, table in catalog.tables.items()}
 
     def table_parts(self, name: str) -> list[Part | None]:
         """The table's rows in order; None keeps the place of a rejected one."""
@@ -155,7 +163,7 @@ class _Resolver:
         inherited: dict[str, str] = {}
         if base_id := row.values.get("base"):
             inherited.update(self._inherit(name, row, "base", name, base_id))
-        for column, target in self._lookup_columns(table):
+        for column, target in self._lookups[name]:
             if looked_up := row.values.get(column):
                 found = self._inherit(name, row, column, target, looked_up)
                 suffix = _SUFFIX.search(column)
@@ -165,25 +173,25 @@ class _Resolver:
                 **inherited,
                 **{column: edit(inherited.get(column, ""), text) for column, text in own.items()},
             }
-        self._check_cells(table, row)
+        self._check_cells(name, table, row)
         if any(fault.severity == "row" for fault in self._wanted.faults[before:]):
             return None
         count = row.values.get("count")
+        texts = "\n".join(own.values())
+        pixels = {column: own.pop(column) for column in PIXEL_COLUMNS & own.keys()}
         return Part(
             table=table,
             row=row,
-            look={column: text for column, text in own.items() if column not in PIXEL_COLUMNS},
-            pixels={column: text for column, text in own.items() if column in PIXEL_COLUMNS},
-            edits=any("..." in text or "!" in text for text in own.values()),
+            look=own,
+            pixels=pixels,
+            edits="..." in texts or "!" in texts,
             enabled=row.values.get("enabled", "yes").casefold() not in _OFF,
             count=int(count) if count else None,
         )
 
-    def _lookup_columns(self, table: Table) -> Iterator[tuple[str, str]]:
-        for column in table.columns:
-            target = self._catalog.lookups.get(_SUFFIX.sub("", column))
-            if target is not None:
-                yield column, target
+    def _lookup_columns(self, table: Table) -> list[tuple[str, str]]:
+        targets = ((column, self._catalog.lookups.get(_SUFFIX.sub("", column))) for column in table.columns)
+        return [(column, target) for column, target in targets if target is not None]
 
     def _inherit(self, name: str, row: Row, column: str, target: str, wanted_id: str) -> Mapping[str, str]:
         table = self._catalog.tables[target]
@@ -209,16 +217,14 @@ class _Resolver:
         self._fault(name, row, column, "E_CELL_REFERENCE", text, fix)
         return {}
 
-    def _check_cells(self, table: Table, row: Row) -> None:
+    def _check_cells(self, name: str, table: Table, row: Row) -> None:
+        tagged, valued = self._checks[name]
         for column, text in row.values.items():
-            plain = _SUFFIX.sub("", column)
-            if plain in TAG_COLUMNS:
+            if column in tagged:
                 for tag, meant in lint_tags(text):
                     self._warn(table, row, column, f'tag "{tag}" is not known', f'did you mean "{meant}"?')
-            elif plain in _CELL_CHECKS:
-                problem = _CELL_CHECKS[plain](text)
-                if problem:
-                    self._fault(table.name, row, column, "E_CELL_VALUE", *problem)
+            elif column in valued and (problem := valued[column](text)):
+                self._fault(table.name, row, column, "E_CELL_VALUE", *problem)
 
     def _fault(self, name: str, row: Row, column: str, code: str, message: str, fix: str) -> None:
         table = self._catalog.tables.get(name) or next(
@@ -299,6 +305,14 @@ _CELL_CHECKS: Mapping[str, Callable[[str], Problem | None]] = {
 }
 
 
+def _column_checks(table: Table) -> tuple[frozenset[str], Mapping[str, Callable[[str], Problem | None]]]:
+    """The columns whose tags are checked for slips, and those whose cells are checked as values."""
+    plain = {column: _SUFFIX.sub("", column) for column in table.columns}
+    tagged = frozenset(column for column, name in plain.items() if name in TAG_COLUMNS)
+    checks = {column: _CELL_CHECKS[name] for column, name in plain.items() if name in _CELL_CHECKS}
+    return tagged, {column: check for column, check in checks.items() if column not in tagged}
+
+
 def edit(inherited: str, text: str) -> str:
     """A cell's value over the inherited one: plain text replaces it, `...` and `!tag` change it."""
     if "..." not in text and "!" not in text:
@@ -329,6 +343,27 @@ def _numbered(values: Mapping[str, str], number: str) -> dict[str, str]:
     }
 
 
+def _merged(look: Mapping[str, str], part: Part, *, is_first: bool) -> Mapping[str, str]:
+    """`look` with what `part` says over it; only the first part names the picture."""
+    own = part.look
+    if not is_first and "name" in own:
+        own = {column: text for column, text in own.items() if column != "name"}
+    if part.edits:
+        own = {column: edit(look.get(column, ""), text) for column, text in own.items()}
+    return {**look, **own} if look else own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What decides a picture's pixels beside its prompt and seed."""
+
+    negative: str
+    width: int
+    height: int
+    steps: int
+    guidance: str
+
+
 class _PictureMaker:
     """Turns a choice of one row a table into pictures."""
 
@@ -342,24 +377,28 @@ class _PictureMaker:
         self._defaults = dict(catalog.settings.defaults)
         self._exclude = [re.compile(translate(pattern)) for pattern in catalog.settings.exclude]
         self._told: set[tuple[str, int]] = set()
+        self._known_settings: dict[tuple[int, ...], _Settings] = {}
+        self._first_parts: tuple[Part, ...] = ()
+        self._first_look: Mapping[str, str] = self._defaults
 
-    def add(self, parts: tuple[Part | None, ...]) -> None:
-        chosen = tuple(part for part in parts if part is not None)
-        if len(chosen) < len(parts):
-            return
-        if not all(part.enabled for part in chosen):
-            self._wanted.disabled += 1
-            return
-        picture_id = "/".join(part.row.id for part in chosen)
-        if any(pattern.match(picture_id) for pattern in self._exclude):
+    def add(self, chosen: tuple[Part, ...]) -> None:
+        """Add the pictures of one choice, unless it is disabled, excluded or of a size nobody can make."""
+        for part in chosen:
+            if not part.enabled:
+                self._wanted.disabled += 1
+                return
+        picture_id = "/".join([part.row.id for part in chosen])
+        if self._exclude and any(pattern.match(picture_id) for pattern in self._exclude):
             self._wanted.excluded += 1
             return
         settings = self._settings(chosen)
         if settings is None:
             return
         look = self._merge(chosen)
-        seed = settings.pop("seed", None)
-        count = next((part.count for part in reversed(chosen) if part.count is not None), 1)
+        seed, count = None, 1
+        for part in chosen:
+            seed = part.pixels.get("seed", seed)
+            count = count if part.count is None else part.count
         for index in range(count):
             own_seed = (
                 derive_seed(self._catalog.name, picture_id, index) if seed is None else int(seed) + index
@@ -369,28 +408,45 @@ class _PictureMaker:
                     picture_id if index == 0 else f"{picture_id}#{index + 1}",
                     chosen,
                     look,
-                    settings["negative"],
+                    settings.negative,
                     own_seed % SEED_LIMIT,
-                    int(settings["width"]),
-                    int(settings["height"]),
-                    int(settings["steps"]),
-                    settings["guidance"],
+                    settings.width,
+                    settings.height,
+                    settings.steps,
+                    settings.guidance,
                 )
             )
 
-    def _merge(self, parts: tuple[Part, ...]) -> dict[str, str]:
-        merged = dict(self._defaults)
-        for at, part in enumerate(parts):
-            look = part.look
-            if at and "name" in look:
-                look = {column: text for column, text in look.items() if column != "name"}
-            if part.edits:
-                merged.update({column: edit(merged.get(column, ""), text) for column, text in look.items()})
-            else:
-                merged.update(look)
-        return merged
+    def _merge(self, parts: tuple[Part, ...]) -> Mapping[str, str]:
+        """What the template sees; all but the last part mostly stay as they were for the picture before."""
+        *first, last = parts
+        if (firsts := tuple(first)) != self._first_parts:
+            self._first_parts, self._first_look = firsts, self._defaults
+            for at, part in enumerate(firsts):
+                self._first_look = _merged(self._first_look, part, is_first=at == 0)
+        return _merged(self._first_look, last, is_first=not firsts)
 
-    def _settings(self, parts: tuple[Part, ...]) -> dict[str, str] | None:
+    def _settings(self, parts: tuple[Part, ...]) -> _Settings | None:
+        """What decides the pixels beside prompt and seed; None when the engine cannot make the size."""
+        telling = [part for part in parts if len(part.pixels) > ("seed" in part.pixels)]
+        key = tuple(map(id, telling))
+        if key in self._known_settings:
+            return self._known_settings[key]
+        merged, sized = self._merge_pixels(telling)
+        settings = _Settings(
+            negative=merged["negative"],
+            width=int(merged["width"]),
+            height=int(merged["height"]),
+            steps=int(merged["steps"]),
+            guidance=merged["guidance"],
+        )
+        if not self._size_fits(settings.width, settings.height, sized):
+            return None
+        self._known_settings[key] = settings
+        return settings
+
+    def _merge_pixels(self, parts: Sequence[Part]) -> tuple[dict[str, str], Part | None]:
+        """The settings of `parts` by column, and the part that decides the size."""
         picture = self._catalog.settings.picture
         merged: dict[str, str] = {
             "negative": picture.negative,
@@ -402,8 +458,6 @@ class _PictureMaker:
         sized: Part | None = None
         for part in parts:
             pixels = part.pixels
-            if not pixels:
-                continue
             if size := parse_size(pixels.get("size", "")):
                 merged["width"], merged["height"] = str(size[0]), str(size[1])
             for column, text in pixels.items():
@@ -412,10 +466,9 @@ class _PictureMaker:
                 merged["guidance"] = decimal_text(float(pixels["guidance"]))
             if pixels.keys() & {"size", "width", "height"}:
                 sized = part
-        merged.pop("size", None)
-        return merged if self._size_fits(int(merged["width"]), int(merged["height"]), sized, parts) else None
+        return merged, sized
 
-    def _size_fits(self, width: int, height: int, sized: Part | None, parts: tuple[Part, ...]) -> bool:
+    def _size_fits(self, width: int, height: int, sized: Part | None) -> bool:
         if (width, height) not in self._sizes:
             self._sizes[width, height] = self._size_problem(width, height)
         problem = self._sizes[width, height]

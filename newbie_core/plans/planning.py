@@ -44,9 +44,12 @@ class PlanOptions:
         return not self.only or any(fnmatchcase(picture_id, pattern) for pattern in self.only)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
-    """One picture of the plan with its key; `action` is against the latest release."""
+    """One picture of the plan with its key; `action` is against the latest release.
+
+    Not frozen only because a hundred thousand of them are made; nobody changes one.
+    """
 
     picture: Picture
     prompt: str
@@ -77,7 +80,6 @@ class Plan:
 
     catalog: Catalog
     engine: EngineIdentity
-    recipe_template: str
     items: tuple[Item, ...]
     remove: tuple[str, ...]
     carried: tuple[str, ...]
@@ -101,7 +103,7 @@ class Plan:
         """What this picture shares with others."""
         return Recipe(
             engine=self.engine.fingerprint,
-            template=self.recipe_template,
+            template=self.catalog.template.digest,
             steps=picture.steps,
             guidance=picture.guidance,
             negative=picture.negative,
@@ -174,7 +176,6 @@ def make_plan(
     return Plan(
         catalog=catalog,
         engine=engine,
-        recipe_template=catalog.template.digest,
         items=tuple(items),
         remove=tuple(sorted(gone.remove)),
         carried=tuple(sorted(gone.carried)),

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+
+
+class Released(Protocol):
+    """One released picture: its key and what the key was made of (`recipe` names a `Recipe`)."""
+
+    @property
+    def key(self) -> str:
+        """The content key."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's digest."""
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+
+    @property
+    def recipe(self) -> str:
+        """The short name of its recipe."""
 
 
 class PreviousEntry(NamedTuple):
-    """One released picture: its key and what the key was made of (`recipe` names a `Recipe`)."""
+    """A `Released` and nothing else."""
 
     key: str
     prompt: str
@@ -41,7 +69,7 @@ class Previous:
         tables: loads the tables the release was made from; only called when a picture has changed.
     """
 
-    entries: Mapping[str, PreviousEntry] = field(default_factory=dict)
+    entries: Mapping[str, Released] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
     engine_parts: Mapping[str, str] = field(default_factory=dict)

@@ -34,6 +34,7 @@ from newbie_core.production.history import History, measure
 from newbie_core.production.report import RunReport
 from newbie_core.releases import (
     Content,
+    Entry,
     Place,
     Release,
     ReleaseRef,
@@ -51,6 +52,7 @@ from newbie_core.releases import (
 )
 from newbie_core.releases.manifest import content_digest, decode_manifest
 from newbie_core.review.release_sheet import release_sheet
+from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store, object_name
 
 _log = logging.getLogger(__name__)
@@ -105,12 +107,13 @@ class Draft:
 
     plan: Plan
     parent: Release | None
-    places: dict[str, Place]
+    places: dict[str, Place | Entry]
     pending: list[Item]
     notes: list[str]
     damaged: bool
 
 
+@collecting_paused()
 def draft_plan(
     catalog: Catalog,
     *,
@@ -165,17 +168,14 @@ def _quarantine_parts(shelf: Shelf, ref: ReleaseRef) -> None:
 
 def _look_up(
     plan: Plan, parent: Release | None, store: Store | None, notes: list[str], repairing: bool
-) -> tuple[dict[str, Place], list[Item]]:
+) -> tuple[dict[str, Place | Entry], list[Item]]:
     """Where the plan's pictures are, and which are not there (or not whole)."""
-    places: dict[str, Place] = {}
+    places: dict[str, Place | Entry] = {}
     pending: list[Item] = []
     if store is None:
         return places, list(plan.items)
     if parent is not None:
-        released = {
-            entry.key: Place(object=entry.object, size=entry.size, pixels=entry.pixels)
-            for entry in parent.content.entries
-        }
+        released = {entry.key: entry for entry in parent.content.entries}
         places.update((item.key, released[item.key]) for item in plan.items if item.key in released)
     for item in plan.items:
         if item.key not in places:
@@ -258,6 +258,7 @@ class Run:
         """Whether somebody asked the run to stop."""
         return self._stop.is_set()
 
+    @collecting_paused()
     def publish(self) -> RunReport:
         """Publish what the plan and the made pictures give, unless it is what counts already."""
         made = [outcome for outcome in self._outcomes if isinstance(outcome, Made)]
@@ -268,10 +269,11 @@ class Run:
         for picture in made:
             places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
         parent = self._draft.parent
-        content = build_content(self.plan, places, parent, [picture_id for picture_id, _ in failed])
-        ref, is_new = self._publish_content(content, parent, made)
+        content = build_content(self.plan, places, parent, self._all_failed(failed, places))
+        digest = self._digest_of(content)
+        ref, is_new = self._publish_content(content, digest, parent, made)
         notes = list(self._draft.notes)
-        if ref is not None and self._rolled_back(content, ref):
+        if ref is not None and content.entries and ref.digest != digest:
             notes.append(
                 f"this content was rolled back from and is not published again; {ref.name} still counts. "
                 "Change the sheet, or use --republish"
@@ -304,13 +306,23 @@ class Run:
             notes=notes,
         )
 
+    def _all_failed(self, failed: Sequence[tuple[str, str]], places: Mapping[str, Place | Entry]) -> set[str]:
+        """What failed tonight, and what failed before and was not tried tonight or not selected."""
+        parent = self._draft.parent
+        before = parent.content.failed if parent else ()
+        waiting = {item.picture.id for item in self.plan.items if item.key not in places}
+        selects = self._options.plan.selects
+        return {
+            *(picture_id for picture_id, _ in failed),
+            *(picture_id for picture_id in before if picture_id in waiting or not selects(picture_id)),
+        }
+
     def _publish_content(
-        self, content: Content, parent: Release | None, made: Sequence[Made]
+        self, content: Content, digest: str, parent: Release | None, made: Sequence[Made]
     ) -> tuple[ReleaseRef | None, bool]:
         current = self._shelf.current()
         if not content.entries and not self._options.plan.allow_empty:
             return current, False
-        digest = content_digest(content)
         if current is not None and current.digest == digest and self._heal(content, current):
             return current, False
         if current is not None and not self._options.republish and self._was_rolled_back(digest):
@@ -331,8 +343,10 @@ class Run:
             return False
         return any(ref.digest == digest and ref.number > latest.ref.number for ref in self._shelf.refs())
 
-    def _rolled_back(self, content: Content, ref: ReleaseRef) -> bool:
-        return bool(content.entries) and ref.digest != content_digest(content)
+    def _digest_of(self, content: Content) -> str:
+        """The content's release digest; what did not change is not encoded again."""
+        parent = self._draft.parent
+        return parent.ref.digest if parent and content == parent.content else content_digest(content)
 
     def _heal(self, content: Content, ref: ReleaseRef) -> bool:
         """Write again what of the release can be told from the plan; False when that does not make it whole.
@@ -340,13 +354,16 @@ class Run:
         A release stays unreadable when its manifest is lost, or when a lost picture was made again with
         other bytes (the same pixels by another PNG encoder): then the content gets a new number.
         """
-        known = {digest_bytes(data): data for data in (content.encode(), content.encode_objects())}
-        known |= {digest_bytes(data): data for data in encode_tables(self.plan).values()}
         try:
             manifest = decode_manifest(self._store.get(ref.manifest))
         except (DamageError, MissingError):
             return False
         problems = self._store.check_changed(manifest.parts().values())
+        parent = self._draft.parent
+        if not problems and parent is not None and parent.ref == ref and content == parent.content:
+            return True
+        known = {digest_bytes(data): data for data in (content.encode(), content.encode_objects())}
+        known |= {digest_bytes(data): data for data in encode_tables(self.plan).values()}
         self._store.put_many([known[digest] for digest in problems if digest in known])
         for part, digest in manifest.parts().items():
             if digest in problems and digest not in known:
@@ -430,13 +447,12 @@ def open_run(
         sweep_views(root, catalog.name)
         shelf = Shelf(store, catalog.name)
         notes = shelf.mend()
-        plan_options = options.plan
         if options.retry:
-            plan_options = replace(plan_options, ids=_failed_ids(shelf))
+            options = replace(options, plan=replace(options.plan, ids=_failed_ids(shelf)))
         engine = engines(catalog.settings.engine.name, catalog.settings.engine.options)
         try:
             draft = draft_plan(
-                catalog, engine=engine, shelf=shelf, options=plan_options, memo=memo, repairing=True
+                catalog, engine=engine, shelf=shelf, options=options.plan, memo=memo, repairing=True
             )
             draft.notes[:0] = notes
             run = Run(

@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 CHARACTER_FIELDS = (
@@ -43,6 +44,8 @@ _FLAT_GENERAL_ORDER = (
     "quality", "resolution", "other", "extra_tags",
 )  # fmt: skip
 _POINT = re.compile(r"x\s*:\s*(\d*\.?\d+)\s*,\s*y\s*:\s*(\d*\.?\d+)")
+_TEXTS_REMEMBERED = 4096
+"""Many cells of a sheet say the same."""
 _PLACEHOLDER = re.compile(r"\$character_\d+\$")
 
 Field = tuple[str, tuple[str, ...]]
@@ -119,11 +122,12 @@ class Prompt:
 def make_block(kind: BlockKind, fields: Mapping[str, Iterable[str]], order: tuple[str, ...]) -> Block:
     """A block with its fields in canonical order: known ones as in `order`, further ones behind by name."""
     known = [name for name in order if name in fields]
-    further = sorted(name for name in fields if name not in order)
+    further = sorted(fields.keys() - known) if len(known) < len(fields) else ()
     kept = ((name, tuple(fields[name])) for name in (*known, *further))
     return Block(kind=kind, fields=tuple((name, values) for name, values in kept if values))
 
 
+@lru_cache(maxsize=_TEXTS_REMEMBERED)
 def split_tags(text: str) -> tuple[str, ...]:
     """The tags of a cell or element: split at western and CJK commas and semicolons, trimmed, each once."""
     if "," not in text and "\n" not in text and text.isascii() and ";" not in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from lxml import etree
 
@@ -56,7 +57,7 @@ def parse_prompt(text: str, *, extra_fields: Collection[str] = ()) -> Prompt:
 
 
 def _parse_xml(text: str) -> etree._Element:
-    upper = text.upper()
+    upper = text.upper() if "<!" in text else ""
     for mark in ("<!DOCTYPE", "<!ENTITY", "<!ELEMENT"):
         at = upper.find(mark)
         if at >= 0:
@@ -67,11 +68,8 @@ def _parse_xml(text: str) -> etree._Element:
                 code="E_PROMPT_DTD",
             )
     body = _LOOSE_CHARACTER.sub(r"<\1character_\2>", _DECLARATION.sub(r"\1", text))
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
-    )
     try:
-        return etree.fromstring(f"<prompt>{body}</prompt>", parser)
+        return etree.fromstring(f"<prompt>{body}</prompt>", _parser())
     except etree.XMLSyntaxError as error:
         line = min(error.lineno or 1, text.count("\n") + 1)
         raise PromptError(
@@ -83,6 +81,13 @@ def _parse_xml(text: str) -> etree._Element:
         raise PromptError(
             f"the prompt holds a character XML cannot carry: {error}", code="E_PROMPT_XML"
         ) from None
+
+
+@lru_cache(maxsize=1)
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
+    )
 
 
 def _read_root(root: etree._Element, extra_fields: frozenset[str]) -> Prompt:
@@ -155,19 +160,19 @@ def _check_position(element: etree._Element, text: str) -> None:
 def _name(element: etree._Element) -> str:
     if not isinstance(element.tag, str):
         raise _at(element, "a processing instruction or entity; write plain elements")
-    if element.attrib:
+    if element.keys():
         raise _at(element, f"<{element.tag}> has attributes; a prompt has none")
     return element.tag
 
 
 def _text(element: etree._Element) -> str:
-    for child in element:
-        raise _at(element, f"<{element.tag}> holds <{_name(child)}>; it may hold only text")
+    if len(element):
+        raise _at(element, f"<{element.tag}> holds <{_name(element[0])}>; it may hold only text")
     return " ".join((element.text or "").split())
 
 
 def _refuse_text(element: etree._Element) -> None:
-    for text in (element.text, *(child.tail for child in element)):
+    for text in (element.text, *[child.tail for child in element]):
         if text and text.strip():
             found = text.strip()[:40]
             raise _at(element, f'"{found}" stands outside every field; put it into one, such as <appearance>')

@@ -23,7 +23,7 @@ import orjson
 
 from newbie_core.digests import canonical_json, digest_bytes, digest_value
 from newbie_core.errors import DamageError
-from newbie_core.plans import PreviousEntry, Recipe
+from newbie_core.plans import Recipe
 
 FORMAT = 1
 _SHORT = 12
@@ -42,10 +42,6 @@ class Entry(NamedTuple):
     recipe: str
     object: str
     size: int
-
-    def as_previous(self) -> PreviousEntry:
-        """The entry as planning compares it."""
-        return PreviousEntry(self.key, self.prompt, self.seed, self.width, self.height, self.recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +110,7 @@ def decode_content(content: bytes, objects: bytes) -> Content:
         template=header["template"],
         settings=header["settings"],
         recipes={short: Recipe(**record) for short, record in header["recipes"].items()},
-        entries=[Entry(*row, *place) for row, place in zip(rows, places, strict=True)],
+        entries=[Entry._make(row + place) for row, place in zip(rows, places, strict=True)],
         held=header["held"],
         rejected=header["rejected"],
         failed=header["failed"],

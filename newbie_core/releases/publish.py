@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,34 +32,34 @@ class Place:
 
 
 def build_content(
-    plan: Plan, places: Mapping[str, Place], parent: Release | None, failed: Sequence[str]
+    plan: Plan, places: Mapping[str, Place | Entry], parent: Release | None, failed: Iterable[str]
 ) -> Content:
     """What the release of `plan` says.
 
     Args:
-        places: the made pictures, by content key.
+        places: where the made pictures are, by content key: a place, or an entry that names it.
         parent: the release the plan was compared with.
-        failed: ids that could not be made tonight.
+        failed: ids that are asked for and could not be made, tonight or before.
     """
     old = {entry.id: entry for entry in parent.content.entries} if parent else {}
+    names: dict[tuple[int, str, str], str] = {}
     recipes: dict[str, Recipe] = {}
-    short_names: dict[Recipe, str] = {}
     entries: list[Entry] = []
     for item in plan.items:
-        entry = old.get(item.picture.id)
-        place = places.get(item.key)
-        if place is not None:
-            recipe = plan.recipe(item.picture)
-            if recipe not in short_names:
-                short_names[recipe] = recipe_name(recipe)
-            entries.append(_entry(item, place, short_names[recipe]))
+        picture, entry, place = item.picture, old.get(item.picture.id), places.get(item.key)
+        if place is not None and not _is_entry_of(entry, item, place):
+            settings = (picture.steps, picture.guidance, picture.negative)
+            if settings not in names:
+                recipe = plan.recipe(picture)
+                names[settings] = recipe_name(recipe)
+                recipes[names[settings]] = recipe
+            entries.append(_entry(item, place, names[settings]))
         elif entry is not None:
             entries.append(entry)
     entries.extend(old[picture_id] for picture_id in (*plan.carried, *plan.held) if picture_id in old)
-    recipes = {short: recipe for recipe, short in short_names.items()}
-    for entry in entries:
-        if entry.recipe not in recipes and parent is not None:
-            recipes[entry.recipe] = parent.content.recipes[entry.recipe]
+    if parent is not None:
+        kept = {entry.recipe for entry in entries} - recipes.keys()
+        recipes |= {short: parent.content.recipes[short] for short in kept}
     return Content(
         set=plan.catalog.name,
         title=plan.catalog.settings.title,
@@ -68,13 +68,32 @@ def build_content(
         settings=plan.catalog.settings.flat(),
         recipes=dict(sorted(recipes.items())),
         entries=sorted_entries(entries),
-        held=plan.held,
+        held=_held(plan, parent),
         rejected=_rejected_rows(plan.rejected()),
         failed=sorted(failed),
     )
 
 
-def _entry(item: Item, place: Place, recipe: str) -> Entry:
+def _held(plan: Plan, parent: Release | None) -> dict[str, str]:
+    """What is held, with what the parent held and this plan did not look at."""
+    before = parent.content.held if parent else {}
+    unseen = {picture_id: before[picture_id] for picture_id in plan.carried if picture_id in before}
+    return dict(sorted({**unseen, **plan.held}.items()))
+
+
+def _is_entry_of(entry: Entry | None, item: Item, place: Place | Entry) -> bool:
+    """Whether the parent's entry says of the item all that a new one would: its key decides the rest."""
+    return (
+        entry is not None
+        and entry.key == item.key
+        and (
+            entry is place
+            or (entry.object, entry.size, entry.pixels) == (place.object, place.size, place.pixels)
+        )
+    )
+
+
+def _entry(item: Item, place: Place | Entry, recipe: str) -> Entry:
     picture = item.picture
     return Entry(
         picture.id,

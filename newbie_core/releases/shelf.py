@@ -93,11 +93,11 @@ class Shelf:
 
     def missing(self) -> list[str]:
         """Releases there must have been, for numbers leave no gap, whose records are not there."""
-        names = self.names()
         try:
             latest = self.latest()
         except DamageError:
             latest = None
+        names = self.names()  # after LATEST, which a publication moves last
         newest = max(int(name[1:]) for name in (*names, latest.newest if latest else "r0"))
         return [name for name in map(_release_name, range(1, newest + 1)) if name not in set(names)]
 
@@ -237,7 +237,7 @@ class Shelf:
             return Previous()
         content = release.content
         return Previous(
-            entries={entry.id: entry.as_previous() for entry in content.entries},
+            entries={entry.id: entry for entry in content.entries},
             recipes=content.recipes,
             held=frozenset(content.held),
             engine_parts=content.engine,

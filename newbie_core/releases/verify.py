@@ -98,7 +98,7 @@ def _check_files(
             problem: str | None = store.check(digest, quick=True)
         else:
             problem = store.check_file(name)
-        if problem:
+        if problem and problem != "missing":  # gone since it was listed: a release that needs it will tell
             problems[name] = problem
         if progress is not None and number % 64 == 0:
             progress(number, len(names))
@@ -133,7 +133,7 @@ def _check_set(
         result.pictures += len(release.content.entries)
         for what, digest in _objects(release):
             name = object_name(digest)
-            if name not in present:
+            if name not in present and not store.has(digest):
                 problems.setdefault(name, "missing")
             if name in problems:
                 owners.setdefault(name, []).append((set_name, ref.name, what))
@@ -172,12 +172,13 @@ def _named_by(shelf: Shelf, ref: ReleaseRef) -> Iterator[tuple[str, str]]:
     """As many parts of an unreadable release as can be told."""
     from newbie_core.releases.manifest import decode_manifest
 
-    yield "manifest", ref.manifest
+    yield "(manifest)", ref.manifest
     try:
         manifest = decode_manifest(shelf.store.get(ref.manifest))
     except NewbieError:
         return
-    yield from manifest.parts().items()
+    for what, digest in manifest.parts().items():
+        yield f"({what})", digest
 
 
 def _objects(release: Release) -> Iterator[tuple[str, str]]:

@@ -214,10 +214,12 @@ def remembered(store: Path) -> int:
     return sum(1 for _ in (store / "actions").glob("*/*"))
 
 
-def require_converges(store: Path, catalog: Path, reference: "Reference") -> Ended:
+def require_converges(
+    store: Path, catalog: Path, reference: "Reference", *, run: Callable[..., Ended] = process
+) -> Ended:
     """A clean run after any fault: exit 0, the reference's digest, nothing of dead writers, a whole view."""
     known = remembered(store)
-    ended = process("run", catalog, "--store", store, "--json")
+    ended = run("run", catalog, "--store", store, "--json")
     assert ended.code == 0, ended.out + ended.err
     assert ended.json["digest"] == reference.digest
     assert ended.json["generated"] <= reference.pictures - known

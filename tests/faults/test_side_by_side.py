@@ -72,13 +72,14 @@ def test_a_collection_during_a_run_is_refused_or_harmless(
     reference: Reference, store: Path, tmp_path: Path
 ) -> None:
     small = make_catalog(tmp_path / "small", characters=2)
-    assert process("run", small, "--store", store, "--json").code == 0
+    assert here("run", small, "--store", store, "--json").code == 0
     collections = []
     done = threading.Event()
 
     def collect() -> None:
         while not done.is_set():
             collections.append(here("gc", "--store", store, "--apply", "--keep-days", "0", "--json"))
+            done.wait(0.01)
 
     collector = threading.Thread(target=collect)
     collector.start()
@@ -102,6 +103,21 @@ def test_a_collection_during_a_run_is_refused_or_harmless(
     require_converges(store, reference.catalog, reference)
 
 
+def test_verify_finds_no_damage_in_a_store_that_is_being_written(
+    reference: Reference, store: Path, tmp_path: Path
+) -> None:
+    verified = []
+    small = make_catalog(tmp_path / "small", characters=2)
+    assert here("run", small, "--store", store, "--json").code == 0
+    running = start("run", reference.catalog, "--store", store, "--json")
+    while running.poll() is None:
+        verified.append(here("verify", "--store", store, "--json"))
+        time.sleep(0.01)
+    assert end(running).code == 0
+    assert [one.json["damaged"] for one in verified if one.code] == []
+    assert len({one.json["files"] for one in verified}) > 1
+
+
 def as_owner_without_root(*arguments: str) -> list[str]:
     """The command as this user whose rights are those of the files' modes."""
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *arguments]
@@ -114,7 +130,7 @@ def test_a_folder_that_may_not_be_written_is_named_and_the_run_resumes_when_it_m
     reference: Reference, store: Path, tmp_path: Path, folder: str
 ) -> None:
     small = make_catalog(tmp_path / "small", characters=1)
-    first = process("run", small, "--store", store, "--json")
+    first = here("run", small, "--store", store, "--json")
     closed = [store / folder, *(path for path in (store / folder).rglob("*") if path.is_dir())]
     for path in closed:
         path.chmod(0o555)
@@ -126,7 +142,7 @@ def test_a_folder_that_may_not_be_written_is_named_and_the_run_resumes_when_it_m
     assert str(store / folder) in refused.json["error"]["message"]
     assert "permission" in refused.json["error"]["message"]
     require_sound(store, allowed=[first.json["digest"]])
-    require_converges(store, reference.catalog, reference)
+    require_converges(store, reference.catalog, reference, run=here)
 
 
 @needs_root
@@ -147,7 +163,7 @@ def test_a_read_only_disk_is_named_and_nothing_is_lost(reference: Reference, tmp
         assert "read-only" in refused.json["error"]["message"]
         assert here("verify", "--store", store, "--json").code == 0
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-        require_converges(store, reference.catalog, reference)
+        require_converges(store, reference.catalog, reference, run=here)
     finally:
         subprocess.run(["umount", disk], check=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from newbie_core.catalogs import open_catalog
 from newbie_core.errors import Fault, InputError
-from newbie_core.plans import Capabilities, EngineIdentity, Plan, PlanOptions, Previous, PreviousEntry, make_plan
+from newbie_core.plans import Capabilities, EngineIdentity, Plan, PlanOptions, Previous, PreviousEntry, Recipe, make_plan
 from tests.catalogs.building import shared_cache
 
 SKETCH = EngineIdentity(name="sketch", parts={"algorithm": "1"})
@@ -36,7 +36,14 @@ def released(plan: Plan) -> Previous:
     """What a release of `plan` would say."""
     entries, recipes = {}, {}
     for item in plan.items:
-        picture, recipe = item.picture, plan.recipe(item.picture)
+        picture = item.picture
+        recipe = Recipe(
+            engine=plan.engine.fingerprint,
+            template=plan.catalog.template.digest,
+            steps=picture.steps,
+            guidance=picture.guidance,
+            negative=picture.negative,
+        )
         name = f"{recipe.engine} {recipe.template} {recipe.steps} {recipe.guidance} {recipe.negative}"
         recipes[name] = recipe
         entries[picture.id] = PreviousEntry(

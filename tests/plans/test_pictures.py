@@ -63,10 +63,11 @@ def test_excluded_pictures_are_left_out_and_counted(tmp_path):
     assert plan.excluded == 2
 
 
-@pytest.mark.parametrize("word", ["no", "FALSE", "0", "否", "いいえ", "×"])
+@pytest.mark.parametrize("word", ["no", "FALSE", "0", "否", "いいえ"])
 def test_rows_that_are_not_enabled_are_left_out_and_counted(tmp_path, word):
-    found = plan_of(cast(tmp_path, f"id,name,enabled\naria,Aria,{word}\nren,Ren,yes\nmika,Mika,\n"))
-    assert ids(found) + [str(found.disabled)] == ["ren", "mika", "1"] or word == "×"
+    plan = plan_of(cast(tmp_path, f"id,name,enabled\naria,Aria,{word}\nren,Ren,yes\nmika,Mika,\n"))
+    assert ids(plan) == ["ren", "mika"]
+    assert plan.disabled == 1
 
 
 def test_a_workbook_is_planned_as_csv_files_are(tmp_path):
