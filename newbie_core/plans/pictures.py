@@ -44,6 +44,7 @@ _CHARACTER_LEVEL = frozenset(
 _SUFFIX = re.compile(r"_([1-9])$")
 _OFF = frozenset({"no", "false", "0", "off", "n", "否", "いいえ", "×", "关", "無効", "无"})
 COUNT_LIMIT = 1000
+_GUESSES = 50
 
 
 @dataclass(slots=True)
@@ -129,6 +130,7 @@ class _Resolver:
         self._wanted = wanted
         self._parts: dict[str, dict[str, Part | None]] = {}
         self._open: list[tuple[str, str]] = []
+        self._guesses = 0
         self._lookups = {name: self._lookup_columns(table) for name, table in catalog.tables.items()}
         self._checks = {name: _column_checks(table) for name, table in catalog.tables.items()}
 
@@ -207,7 +209,7 @@ class _Resolver:
         if wanted_id in self._wanted.rejected.get(target, ()) or wanted_id in table.rejected_rows.values():
             text, fix = f'"{wanted_id}" of sheet "{target}" is itself rejected', "mend that row first"
         else:
-            near = nearest(wanted_id, self._catalog.index[target])
+            near = self._nearest_id(wanted_id, target)
             text = f'"{wanted_id}" is no id in sheet "{target}"'
             fix = (
                 f'did you mean "{near}"?'
@@ -216,6 +218,11 @@ class _Resolver:
             )
         self._fault(name, row, column, "E_CELL_REFERENCE", text, fix)
         return {}
+
+    def _nearest_id(self, wanted_id: str, target: str) -> str | None:
+        """The id probably meant; a sheet full of broken references gets no more than so many guesses."""
+        self._guesses += 1
+        return nearest(wanted_id, self._catalog.index[target]) if self._guesses <= _GUESSES else None
 
     def _check_cells(self, name: str, table: Table, row: Row) -> None:
         tagged, valued = self._checks[name]
