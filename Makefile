@@ -12,7 +12,7 @@ run: $(VENV)/.run
 	$(PREFECT) $(BIN)/python -m flows.expression_set
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -22,7 +22,7 @@ lint: $(VENV)/.test
 
 # Long fault campaigns: kills, failing system calls, full disks, flipped bits (about half an hour).
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -m campaign --timeout 7200 tests
+	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

@@ -88,6 +88,7 @@ def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalo
         TemplateError: a template that cannot be used.
     """
     folder, settings = _find(path)
+    _check_name(settings.name)
     source = _Source(path, folder, settings, snapshot)
     groups = settings.pictures or source.usual_groups()
     lookups = dict(settings.lookup) or source.usual_lookups(groups)
@@ -302,6 +303,17 @@ def _column_specs(settings: Settings, lookups: Mapping[str, str]) -> tuple[Colum
 
 def _numbered(settings: Settings, lookups: Mapping[str, str]) -> frozenset[str]:
     return NUMBERED_COLUMNS | set(settings.columns) | set(lookups)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a file or folder name that is no text: it could not be written down with the set."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise CatalogError(
+            f'{name}: the name is not Unicode; rename the file or folder, or set name = "…" in {SETTINGS_FILE}',
+            code="E_CATALOG_KIND",
+        ) from None
 
 
 def _check_defaults(settings: Settings, columns: Sequence[ColumnSpec], numbered: frozenset[str]) -> None:

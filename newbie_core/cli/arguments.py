@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 STORE_VARIABLE = "NEWBIE_STORE"
+_LONGEST_DAYS = 36_500
 
 _EPILOG = """\
 exit codes: 0 done; 1 damage or failure; 2 usage or unusable input; 3 done, with rejected rows;
@@ -87,7 +88,9 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     gc = _command(commands, "gc", "find what no version needs (a dry run)")
     gc.add_argument("--apply", action="store_true", help="move it to the trash")
-    gc.add_argument("--keep-days", type=int, default=7, metavar="N", help="keep unreleased pictures so long")
+    gc.add_argument(
+        "--keep-days", type=_days, default=7, metavar="N", help="keep unreleased pictures so long"
+    )
     export = _command(commands, "export", "copy a version out under readable names", catalog=True)
     export.add_argument(
         "--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip file"
@@ -136,6 +139,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _days(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= _LONGEST_DAYS:
+        raise argparse.ArgumentTypeError(f"{number} is not from 0 to {_LONGEST_DAYS}")
     return number
 
 

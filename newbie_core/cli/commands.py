@@ -294,7 +294,7 @@ def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
         for damage in found.damaged:
             result(f"damaged: {damage}")
         for name in repaired:
-            say(f"put away: {name}; the next run makes it again")
+            say(f"put away: {name}; a run makes again what is needed")
         verdict = "all whole" if found.ok else f"{len(found.damaged)} damaged"
         result(f"{found.releases} releases, {found.pictures} pictures, {found.files} files: {verdict}")
     return 0 if found.ok else 1

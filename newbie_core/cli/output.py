@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -26,7 +27,11 @@ _LINE_EVERY = 10.0
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:  # half a surrogate pair, from a file name that is no Unicode: orjson refuses it
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
 
 
 def say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,7 @@ def set_name_of(catalog: str, store: Store) -> str:
     if path.is_dir():
         return load_settings(path / SETTINGS_FILE, name=path.resolve().name).name
     if path.exists():
-        return path.stem
+        return unicodedata.normalize("NFC", path.stem)
     known = sets(store)
     if catalog in known:
         return catalog

@@ -57,7 +57,7 @@ snowing forest tree cherry_blossoms petals falling_petals falling_leaves autumn_
 field mountain ocean beach lake river city cityscape city_lights neon_lights street alley rooftop classroom
 library bedroom kitchen cafe shrine temple castle stage fireworks festival train_station window balcony park
 garden space underwater ruins desk sunlight soft_lighting dramatic_lighting cinematic_lighting backlighting
-rim_lighting daylight moonlight light_rays lens_flare bokeh light_particles sparkle gentle_sunlight
+rim_lighting dim_lighting daylight moonlight light_rays lens_flare bokeh light_particles sparkle gentle_sunlight
 warm_lighting cold_lighting anime_style anime_coloring digital_art official_art flat_color cel_shading
 watercolor watercolor_(medium) sketch lineart monochrome greyscale sepia pastel_colors vivid_colors
 chibi_style cyberpunk_anime pixel_art oil_painting retro_artstyle masterpiece best_quality high_quality

@@ -271,7 +271,10 @@ def _release_of_record(name: str) -> tuple[str | None, str | None]:
 
 
 def repair(store: Store, root: Path, found: Verification) -> list[str]:
-    """Put damaged files that can be made again, or missed, out of the way; the next run makes them. Their names."""
+    """Put damaged files that can be made again, or missed, out of the way; the next run makes them. Their names.
+
+    Parts of a release stay where they are: some exist nowhere else, and a run mends those it can.
+    """
     moved = []
     for damage in found.damaged:
         name = damage.object.split(" ")[0]
@@ -282,7 +285,8 @@ def repair(store: Store, root: Path, found: Verification) -> list[str]:
             moved.append(name)
             continue
         name = object_name(name) if len(name) == 64 else name
-        droppable = name.startswith(("objects/", "actions/", "memo/", "runs/", "trash/"))
+        is_part = name.startswith("objects/") and damage.release is not None and damage.id is None
+        droppable = name.startswith(("objects/", "actions/", "memo/", "runs/", "trash/")) and not is_part
         if droppable and damage.problem != "missing" and store.driver.stat(name) is not None:
             store.quarantine(name)
             moved.append(name)

@@ -29,8 +29,8 @@ SEALED = frozenset({ACTIONS, MEMO, RUNS, "releases", "refs"})
 NAMED = frozenset({ACTIONS, MEMO})
 """Folders whose sealed files also carry their own name."""
 AREAS = SEALED | {FORMAT, LOCKS, OBJECTS, QUARANTINE, TRASH, TEMPORARIES, VIEWS}
-CHECKED = (ACTIONS, MEMO, OBJECTS, "refs", "releases", RUNS, TRASH)
-"""Folders whose every file `verify` reads; views are links of objects and are checked with their release."""
+UNCHECKED = frozenset({LOCKS, QUARANTINE, VIEWS})
+"""Folders `verify` does not read; views are links of objects and are checked with their release."""
 JOURNAL = "journal.jsonl"
 TOKENS = f"{MEMO}/tokens"
 

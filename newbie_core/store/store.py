@@ -19,13 +19,12 @@ from newbie_core.store.formats import make_store, mend_format, require_store
 from newbie_core.store.journals import Journal
 from newbie_core.store.layout import (
     ACTIONS,
-    CHECKED,
-    FORMAT,
     JOURNAL,
     LOCKS,
     MEMO,
     RUNS,
     TRASH,
+    UNCHECKED,
     action_name,
     journal_name,
 )
@@ -170,9 +169,9 @@ class Store(Objects):
 
     def every_file(self) -> Iterator[str]:
         """The name of every stored file; not temporaries, locks, views, or what is in quarantine."""
-        yield FORMAT
-        for area in CHECKED:
-            yield from self.driver.names(area)
+        for name in self.driver.names():
+            if name.partition("/")[0] not in UNCHECKED:
+                yield name
 
     def mend_format(self) -> bool:
         """Write a damaged `format.json` again; False where it names another format."""

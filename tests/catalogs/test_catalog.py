@@ -88,7 +88,13 @@ def test_sheets_are_known_by_their_usual_names_in_three_languages(tmp_path, char
 
 
 @pytest.mark.parametrize(
-    "header", ["id,名字,性别,外貌,服装", "编号,名称,性別,外觀,衣服", "識別子,名前,性別,外見,衣装", "ID,Full name,Sex,Looks,Clothes"]
+    "header",
+    [
+        "id,名字,性别,外貌,服装",
+        "编号,名称,性別,外觀,衣服",
+        "識別子,名前,性別,外見,衣装",
+        "ID,Full name,Sex,Looks,Clothes",
+    ],
 )
 def test_headers_are_known_in_four_languages(tmp_path, header):
     folder = make_catalog(tmp_path / "cast", characters=f"{header}\naria,Aria,1girl,silver_hair,dress\n")
@@ -107,7 +113,9 @@ def test_declared_columns_are_columns(tmp_path):
 
 def test_a_lookup_makes_its_column_and_reads_its_table(tmp_path):
     toml = 'pictures = ["shots"]\nlookup = { hero = "characters" }'
-    folder = make_catalog(tmp_path / "cast", toml=toml, characters=CHARACTERS, shots="id,hero_1,hero_2\n1,aria,ren\n")
+    folder = make_catalog(
+        tmp_path / "cast", toml=toml, characters=CHARACTERS, shots="id,hero_1,hero_2\n1,aria,ren\n"
+    )
     catalog = opened(folder)
     assert catalog.table_order() == ("shots",)
     assert set(catalog.tables) == {"shots", "characters"}
@@ -192,7 +200,9 @@ def test_a_missing_sheet_of_a_workbook_is_named_with_the_workbook(tmp_path):
     folder = make_catalog(tmp_path / "cast", toml='pictures = ["outfits"]', notes="id\n")
     make_workbook(folder / "book.xlsx")
     error = refusal(folder)
-    assert str(error).startswith('book.xlsx: there is no sheet "outfits"; sheets found: "characters", "expressions"')
+    assert str(error).startswith(
+        'book.xlsx: there is no sheet "outfits"; sheets found: "characters", "expressions"'
+    )
 
 
 def test_a_lookup_into_a_missing_sheet_is_named(tmp_path):

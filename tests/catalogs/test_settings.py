@@ -114,7 +114,11 @@ def test_width_and_height_come_before_size(tmp_path):
         ("exclude = [1]", 1, "exclude: [1] is not a list of texts"),
         ("[defaults]\nstyle = []", 2, "defaults.style: [] is not a text"),
         ("[lookup]\ncharacter = true", 2, "lookup.character: True is not a text"),
-        ("[engine.options]\nbatch = 1.5", 2, "engine.options.batch: 1.5 is not a text, whole number or true/false"),
+        (
+            "[engine.options]\nbatch = 1.5",
+            2,
+            "engine.options.batch: 1.5 is not a text, whole number or true/false",
+        ),
         ('name = "a/b"', 1, "name: 'a/b' cannot name a set"),
         ('name = " a"', 1, "name: ' a' cannot name a set"),
         ('name = ""', 1, "name: '' cannot name a set"),

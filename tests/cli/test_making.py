@@ -72,7 +72,12 @@ def test_rejected_rows_are_records_in_json(shell, tmp_path):
     said = shell("run", "cast", "--json")
     (rejected,), (warning,) = said.json["rejected"], said.json["warnings"]
     assert set(rejected) == FAULT_KEYS == set(warning)
-    assert (rejected["sheet"], rejected["row"], rejected["column"], rejected["severity"]) == ("characters", 2, "C", "row")
+    assert (rejected["sheet"], rejected["row"], rejected["column"], rejected["severity"]) == (
+        "characters",
+        2,
+        "C",
+        "row",
+    )
     assert (warning["code"], warning["row"]) == ("W_TAG", 3)
     assert said.json["exit_code"] == 3
 
@@ -110,7 +115,9 @@ def test_a_selection_that_matches_nothing_is_refused(shell, cast):
 
 def test_a_shrinking_set_needs_to_be_allowed(shell, cast, tmp_path):
     shell("run", "cast")
-    make_catalog(tmp_path / "cast", characters="id,name\naria,Aria\n", expressions="id,expression\nsad,frown\n")
+    make_catalog(
+        tmp_path / "cast", characters="id,name\naria,Aria\n", expressions="id,expression\nsad,frown\n"
+    )
     said = shell("run", "cast", "--json")
     assert (said.code, said.json["error"]["code"]) == (2, "E_PLAN_SHRINK")
     assert shell("plan", "cast").code == 2
@@ -150,7 +157,9 @@ def test_a_locked_set_ends_with_eleven(shell, cast, tmp_path):
 def test_the_store_may_be_named_by_option_or_environment(shell, cast, tmp_path, monkeypatch):
     shell("run", "cast", "--store", tmp_path / "named")
     monkeypatch.setenv("NEWBIE_STORE", str(tmp_path / "by environment"))
-    assert shell("run", "cast", "--json").json["view"] == str(tmp_path / "by environment" / "views" / "cast" / "r000001")
+    assert shell("run", "cast", "--json").json["view"] == str(
+        tmp_path / "by environment" / "views" / "cast" / "r000001"
+    )
     assert (tmp_path / "named" / "format.json").exists()
     assert not (tmp_path / "store").exists()
 
@@ -290,7 +299,10 @@ def test_a_preview_sketches_into_a_folder_without_a_store(shell, tmp_path, notes
     make_catalog(tmp_path / "cast", toml=f'[engine]\nname = "{STRIPES}"\n{SMALL}')
     said = shell("preview", "cast", "--only", "aria/*", "--json")
     assert (said.code, said.json["pictures"], said.json["folder"]) == (0, 2, "preview/cast")
-    assert {file.name for file in (tmp_path / "preview/cast/pictures/aria").iterdir()} == {"happy.png", "sad.png"}
+    assert {file.name for file in (tmp_path / "preview/cast/pictures/aria").iterdir()} == {
+        "happy.png",
+        "sad.png",
+    }
     assert (tmp_path / "preview/cast/contact-sheet.png").is_file()
     assert not (tmp_path / "store").exists()
     assert not (notes / "made").exists()

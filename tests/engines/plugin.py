@@ -28,7 +28,9 @@ class StripesEngine:
         return EngineIdentity(name="stripes", parts={"algorithm": "1", "level": str(self._level)})
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(size_step=8, smallest_side=8, largest_side=256, trained=False, options={"level": 1})
+        return Capabilities(
+            size_step=8, smallest_side=8, largest_side=256, trained=False, options={"level": 1}
+        )
 
     def environment(self) -> Mapping[str, str]:
         return {"test": "yes"}

@@ -75,7 +75,13 @@ def test_equal_jobs_give_equal_pixels_whatever_their_neighbours():
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 2}, {"width": 72}, {"appearance": "red_hair"}, {"expression": "crying"}, {"background": "forest"}],
+    [
+        {"seed": 2},
+        {"width": 72},
+        {"appearance": "red_hair"},
+        {"expression": "crying"},
+        {"background": "forest"},
+    ],
 )
 def test_what_decides_pixels_changes_the_sketch(change):
     assert pixel_digest(sketch(**change)) != pixel_digest(sketch())

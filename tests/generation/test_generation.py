@@ -76,11 +76,18 @@ def test_a_picture_carries_its_record(store):
     (outcome,) = generate(JOBS[:1], engine=SketchEngine(), store=store)
     record = read_record(store.get(outcome.object))
     assert (record["prompt"], record["seed"], record["key"]) == (JOBS[0].prompt, 0, JOBS[0].key)
-    assert (record["engine"], record["guidance"], record["source_type"]) == ("sketch", "4.5", "algorithmicMedia")
+    assert (record["engine"], record["guidance"], record["source_type"]) == (
+        "sketch",
+        "4.5",
+        "algorithmicMedia",
+    )
 
 
 def test_the_order_of_jobs_does_not_matter_to_their_bytes(tmp_path):
-    with Store.open(tmp_path / "a", durable=False) as first, Store.open(tmp_path / "b", durable=False) as second:
+    with (
+        Store.open(tmp_path / "a", durable=False) as first,
+        Store.open(tmp_path / "b", durable=False) as second,
+    ):
         forward = generate(JOBS, engine=SketchEngine(), store=first)
         backward = generate(JOBS[::-1], engine=SketchEngine(), store=second)
         alone = generate(JOBS[3:4], engine=SketchEngine(), store=second)
@@ -167,7 +174,11 @@ def test_a_stop_waits_for_the_picture_in_hand_and_keeps_what_was_made(store):
 def test_a_made_picture_is_recalled_while_its_object_is_there(store):
     (outcome,) = generate(JOBS[:1], engine=SketchEngine(), store=store)
     record = recall_made(store, JOBS[0].key)
-    assert (record["object"], record["pixels"], record["size"]) == (outcome.object, outcome.pixels, outcome.size)
+    assert (record["object"], record["pixels"], record["size"]) == (
+        outcome.object,
+        outcome.pixels,
+        outcome.size,
+    )
     assert orjson.loads(store.get(record["environment"])) == SketchEngine().environment()
     store.quarantine(f"objects/{outcome.object[:2]}/{outcome.object[2:]}")
     assert recall_made(store, JOBS[0].key) is None

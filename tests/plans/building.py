@@ -7,7 +7,16 @@ from pathlib import Path
 
 from newbie_core.catalogs import open_catalog
 from newbie_core.errors import Fault, InputError
-from newbie_core.plans import Capabilities, EngineIdentity, Plan, PlanOptions, Previous, PreviousEntry, Recipe, make_plan
+from newbie_core.plans import (
+    Capabilities,
+    EngineIdentity,
+    Plan,
+    PlanOptions,
+    Previous,
+    PreviousEntry,
+    Recipe,
+    make_plan,
+)
 from tests.catalogs.building import shared_cache
 
 SKETCH = EngineIdentity(name="sketch", parts={"algorithm": "1"})

@@ -67,7 +67,9 @@ def test_a_cell_that_decides_pixels_changes_the_key(tmp_path, before, after):
     assert keys(first)["aria"] != keys(second)["aria"]
 
 
-@pytest.mark.parametrize("cell", ["size,72x64", "width,72", "height,72", "steps,29", "guidance,7", "negative,lowres"])
+@pytest.mark.parametrize(
+    "cell", ["size,72x64", "width,72", "height,72", "steps,29", "guidance,7", "negative,lowres"]
+)
 def test_a_row_that_overrides_a_setting_changes_the_key(tmp_path, cell):
     column, value = cell.split(",")
     header, row = ONE.splitlines()
@@ -92,7 +94,10 @@ def test_a_setting_that_decides_pixels_changes_the_key(tmp_path, toml):
 
 @pytest.mark.parametrize(
     "engine",
-    [EngineIdentity(name="other", parts=SKETCH.parts), EngineIdentity(name="sketch", parts={"algorithm": "2"})],
+    [
+        EngineIdentity(name="other", parts=SKETCH.parts),
+        EngineIdentity(name="sketch", parts={"algorithm": "2"}),
+    ],
 )
 def test_another_engine_changes_the_key(tmp_path, engine):
     catalog = make_one(tmp_path)
@@ -103,7 +108,11 @@ def test_another_template_changes_the_key(tmp_path):
     catalog = make_one(tmp_path)
     before = keys(plan_of(catalog))
     stock = next(iter(plan_of(catalog).catalog.template.sources.values()))
-    make_catalog(catalog, templates={"character.xml.j2": stock + "{# a comment #}"}, toml='name = "set"\n[picture]\nsize = "64x64"\n')
+    make_catalog(
+        catalog,
+        templates={"character.xml.j2": stock + "{# a comment #}"},
+        toml='name = "set"\n[picture]\nsize = "64x64"\n',
+    )
     assert keys(plan_of(catalog)) != before
 
 
@@ -127,7 +136,10 @@ def test_what_decides_no_pixels_leaves_the_key(tmp_path, before, after):
     assert keys(first)["aria"] == keys(second)["aria"]
 
 
-@pytest.mark.parametrize("toml", ['title = "Cast"', 'shrink_limit = 90', 'exclude = ["x"]', "[limits]\nrows = 50", 'columns = ["mood"]'])
+@pytest.mark.parametrize(
+    "toml",
+    ['title = "Cast"', "shrink_limit = 90", 'exclude = ["x"]', "[limits]\nrows = 50", 'columns = ["mood"]'],
+)
 def test_settings_that_decide_no_pixels_leave_the_key(tmp_path, toml):
     size = '[picture]\nsize = "64x64"\n'
     first = plan_of(make_one(tmp_path, name="a"))
@@ -161,8 +173,12 @@ def test_derived_seeds_are_the_same_on_every_machine_and_survive_a_spreadsheet()
 
 def test_rows_put_in_or_moved_leave_every_other_seed(tmp_path):
     before = seeds(plan_of(make_catalog(tmp_path / "a" / "cast")))
-    reordered = "id,name,gender,appearance\nnew,New,1girl,x\nren,Ren,1boy,black_hair\naria,Aria,1girl,silver_hair\n"
-    after = seeds(plan_of(make_catalog(tmp_path / "b" / "cast", characters=reordered, expressions=EXPRESSIONS)))
+    reordered = (
+        "id,name,gender,appearance\nnew,New,1girl,x\nren,Ren,1boy,black_hair\naria,Aria,1girl,silver_hair\n"
+    )
+    after = seeds(
+        plan_of(make_catalog(tmp_path / "b" / "cast", characters=reordered, expressions=EXPRESSIONS))
+    )
     assert before.items() <= after.items()
 
 
@@ -188,7 +204,9 @@ def test_further_pictures_of_a_given_seed_count_on(tmp_path):
 
 
 def test_the_last_table_that_gives_a_count_decides(tmp_path):
-    catalog = make_catalog(tmp_path / "cast", characters="id,name,count\na,A,3\n", expressions="id,count\nx,2\ny,\n")
+    catalog = make_catalog(
+        tmp_path / "cast", characters="id,name,count\na,A,3\n", expressions="id,count\nx,2\ny,\n"
+    )
     assert ids(plan_of(catalog)) == ["a/x", "a/x#2", "a/y", "a/y#2", "a/y#3"]
 
 
@@ -213,7 +231,9 @@ def test_a_count_must_be_from_one_to_a_thousand(tmp_path, count):
     ],
 )
 def test_a_size_that_cannot_be_made_is_told_with_the_nearest(size, said):
-    assert Capabilities(size_step=8, smallest_side=64, largest_side=512, options={}).size_problem(*size) == said
+    assert (
+        Capabilities(size_step=8, smallest_side=64, largest_side=512, options={}).size_problem(*size) == said
+    )
 
 
 def test_the_fingerprint_of_an_engine_is_of_its_name_and_parts():

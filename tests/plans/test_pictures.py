@@ -151,7 +151,12 @@ def test_edits_reach_through_base_table_and_defaults(tmp_path):
 def test_the_negative_is_edited_over_the_catalogs(tmp_path):
     toml = '[picture]\nsize = "64x64"\nnegative = "lowres, text"\n'
     plan = plan_of(cast(tmp_path, 'id,name,negative\na,A,"..., hat"\nb,B,!text\nc,C,!\nd,D,\n', toml))
-    assert [item.picture.negative for item in plan.items] == ["lowres, text, hat", "lowres", "", "lowres, text"]
+    assert [item.picture.negative for item in plan.items] == [
+        "lowres, text, hat",
+        "lowres",
+        "",
+        "lowres, text",
+    ]
 
 
 def test_a_looked_up_row_gives_what_the_cell_leaves_empty(tmp_path):
@@ -181,9 +186,19 @@ def test_a_looked_up_row_gives_what_the_cell_leaves_empty(tmp_path):
 @pytest.mark.parametrize(
     ("text", "row", "column", "said"),
     [
-        ("id,base,name\naria,,A\nb,ari,B\n", 3, "B", '"ari" is no id in sheet "characters"; did you mean "aria"?'),
+        (
+            "id,base,name\naria,,A\nb,ari,B\n",
+            3,
+            "B",
+            '"ari" is no id in sheet "characters"; did you mean "aria"?',
+        ),
         ("id,base,name\nx,,A\nb,zzzz,B\n", 3, "B", "known: x, b"),
-        ("id,name,guidance\na,A,x\nb,B,\n", 2, "C", '"x" is not a number from 0 to 100; write a number such as 4.5'),
+        (
+            "id,name,guidance\na,A,x\nb,B,\n",
+            2,
+            "C",
+            '"x" is not a number from 0 to 100; write a number such as 4.5',
+        ),
         ("id,name,guidance\na,A,nan\nb,B,\n", 2, "C", '"nan" is not a number from 0 to 100'),
         ("id,name,size\na,A,big\nb,B,\n", 2, "C", '"big" is not a size; write width x height'),
         ("id,name,steps\na,A,0\nb,B,\n", 2, "C", '"0" is not a whole number from 1 to 1000'),
@@ -191,7 +206,12 @@ def test_a_looked_up_row_gives_what_the_cell_leaves_empty(tmp_path):
         ('id,name,position\na,A,"x:2, y:0"\nb,B,\n', 2, "C", '"x:2, y:0" is not a position'),
         ('id,name,position_2\na,A,"x:a"\nb,B,\n', 2, "C", '"x:a" is not a position'),
         ("id,name,seed\na,A,-1\nb,B,\n", 2, "C", "-1"),
-        ("id,name,size\na,A,100x64\nb,B,\n", 2, "C", "width 100 is not a multiple of 8 from 64 to 4096; the nearest is 96"),
+        (
+            "id,name,size\na,A,100x64\nb,B,\n",
+            2,
+            "C",
+            "width 100 is not a multiple of 8 from 64 to 4096; the nearest is 96",
+        ),
         ("id,name,height\na,A,20\nb,B,\n", 2, "C", "height 20 is not a multiple of 8"),
     ],
 )

@@ -107,12 +107,14 @@ def test_sheet_names_are_quoted_as_excel_quotes_them(tmp_path):
     before = plan_of(folder)
     make_workbook(folder / "book.xlsx", **{"My cast": CHARACTERS.replace("black", "blue")})
     assert reasons(plan_of(folder, previous=before), "change") == {
-        "ren": ["'My cast'!D3 \"black_hair\" → \"blue_hair\""]
+        "ren": ['\'My cast\'!D3 "black_hair" → "blue_hair"']
     }
 
 
 def test_a_column_that_is_gone_is_named(catalog, before):
-    make_catalog(catalog, characters="id,name,gender\naria,Aria,1girl\nren,Ren,1boy\n", expressions=EXPRESSIONS)
+    make_catalog(
+        catalog, characters="id,name,gender\naria,Aria,1girl\nren,Ren,1boy\n", expressions=EXPRESSIONS
+    )
     said = reasons(plan_of(catalog, previous=before), "change")["aria/sad"]
     assert said == ['sheet "characters" row 2, column "appearance" (gone) "silver_hair" → (empty)']
 
@@ -247,7 +249,9 @@ def make_many(folder, number: int):
 
 def test_a_set_that_loses_more_than_half_is_refused_with_numbers(tmp_path):
     before = plan_of(make_many(tmp_path / "cast", 10))
-    with pytest.raises(PlanError, match=r"6 of 10 pictures missing, more than 50 %; .*--allow-shrink") as caught:
+    with pytest.raises(
+        PlanError, match=r"6 of 10 pictures missing, more than 50 %; .*--allow-shrink"
+    ) as caught:
         plan_of(make_many(tmp_path / "cast", 4), previous=before)
     assert caught.value.code == "E_PLAN_SHRINK"
 
@@ -320,7 +324,9 @@ def test_jobs_carry_the_rendered_prompt_and_the_settings(catalog):
 
 def test_a_plan_with_remembered_prompts_is_the_same_plan(catalog, before):
     again = plan_of(catalog)
-    assert [(item.key, item.prompt) for item in again.items] == [(item.key, item.prompt) for item in before.items]
+    assert [(item.key, item.prompt) for item in again.items] == [
+        (item.key, item.prompt) for item in before.items
+    ]
     assert again.jobs(again.items) == before.jobs(before.items)
 
 

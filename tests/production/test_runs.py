@@ -91,7 +91,11 @@ def test_pictures_with_equal_keys_are_made_once(tmp_path, store, notes):
 
 def test_removed_rows_leave_the_release(catalog, store):
     run(catalog, store)
-    make_catalog(catalog, characters="id,name,gender,appearance\naria,Aria,1girl,silver_hair\n", expressions=EXPRESSIONS)
+    make_catalog(
+        catalog,
+        characters="id,name,gender,appearance\naria,Aria,1girl,silver_hair\n",
+        expressions=EXPRESSIONS,
+    )
     report = run(catalog, store)
     assert (report.removed, report.generated) == (2, 0)
     assert set(keys(store)) == {"aria/happy", "aria/sad"}
@@ -370,7 +374,9 @@ def test_a_content_that_was_rolled_back_is_published_when_asked_to(catalog, roll
     assert (report.release, report.is_new) == ("r000003", True)
 
 
-def test_a_further_change_after_a_rollback_is_published_and_explained_against_what_counts(catalog, rolled_back):
+def test_a_further_change_after_a_rollback_is_published_and_explained_against_what_counts(
+    catalog, rolled_back
+):
     set_cell(catalog, "characters", "aria", "appearance", "green_hair")
     report = run(catalog, rolled_back)
     assert (report.release, report.is_new) == ("r000003", True)

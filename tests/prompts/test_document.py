@@ -46,7 +46,22 @@ TWO = """\
 
 <caption>Two students, one "umbrella".</caption>
 """
-AWKWARD = ["a & b", "<b>", "2 > 1", "it's", 'say "hi"', "&amp", "&#39", "🎀✨", "長い髪", "شعر أزرق", "é̂", "]]>", "100%", "{{ x }}"]
+AWKWARD = [
+    "a & b",
+    "<b>",
+    "2 > 1",
+    "it's",
+    'say "hi"',
+    "&amp",
+    "&#39",
+    "🎀✨",
+    "長い髪",
+    "شعر أزرق",
+    "é̂",
+    "]]>",
+    "100%",
+    "{{ x }}",
+]
 
 
 def make_prompt(**general):
@@ -192,19 +207,26 @@ def test_loosely_written_character_tags_are_read(tag):
 
 
 def test_the_long_names_of_elements_are_read():
-    prompt = parse_prompt(in_character("<name>miku</name>") + "<general_tags><artist>x</artist></general_tags>")
+    prompt = parse_prompt(
+        in_character("<name>miku</name>") + "<general_tags><artist>x</artist></general_tags>"
+    )
     assert prompt.characters[0].get("n") == ("miku",)
     assert prompt.general.get("artists") == ("x",)
 
 
 def test_a_style_before_everything_joins_the_general_tags():
-    prompt = parse_prompt("<style>flat_color</style><general_tags><style>a, flat_color</style></general_tags>")
+    prompt = parse_prompt(
+        "<style>flat_color</style><general_tags><style>a, flat_color</style></general_tags>"
+    )
     assert prompt.general.get("style") == ("flat_color", "a")
 
 
 def test_a_catalogs_further_fields_are_read_behind_the_known_ones():
     text = in_character("<mood>calm</mood>\n<n>miku</n>")
-    assert parse_prompt(text, extra_fields=["mood"]).characters[0].fields == (("n", ("miku",)), ("mood", ("calm",)))
+    assert parse_prompt(text, extra_fields=["mood"]).characters[0].fields == (
+        ("n", ("miku",)),
+        ("mood", ("calm",)),
+    )
     assert "<mood> is not a known element" in str(refusal(text))
 
 
@@ -216,7 +238,11 @@ def test_a_catalogs_further_fields_are_read_behind_the_known_ones():
     [
         ("<character_1>\n<n>a</n>\n<colour>b</colour>\n</character_1>", 3, "<colour> is not a known element"),
         ("<character_1>\n<apearance>b</apearance>\n</character_1>", 2, "did you mean <appearance>"),
-        ("<character_1>\n<n>a</n>\n</character_1>\n<character_3>\n</character_3>", 4, "<character_2> was expected"),
+        (
+            "<character_1>\n<n>a</n>\n</character_1>\n<character_3>\n</character_3>",
+            4,
+            "<character_2> was expected",
+        ),
         ("<general_tags>\n<style>a</style>\n<style>b</style>\n</general_tags>", 3, "stands twice"),
         ("<scene>\n<lighting>a</lighting>\n</scene>\n<scene>\n</scene>", 4, "stands twice"),
         ("<caption>a</caption>\n<caption>b</caption>", 2, "stands twice"),
@@ -333,7 +359,13 @@ def test_tags_are_split_at_western_and_cjk_separators_and_kept_once(text, expect
 
 @pytest.mark.parametrize(
     ("text", "point"),
-    [("x:0.5, y:0.7", (0.5, 0.7)), (" x : .5,y:1 ", (0.5, 1.0)), ("left", None), ("x:0.5", None), ("x:a, y:b", None)],
+    [
+        ("x:0.5, y:0.7", (0.5, 0.7)),
+        (" x : .5,y:1 ", (0.5, 1.0)),
+        ("left", None),
+        ("x:0.5", None),
+        ("x:a, y:b", None),
+    ],
 )
 def test_a_position_is_a_point_or_a_word(text, point):
     assert position_point(text) == point

@@ -21,7 +21,17 @@ def test_a_tag_one_slip_from_a_known_one_is_named_with_the_one_meant(tag, meant)
 
 @pytest.mark.parametrize(
     "text",
-    ["blue_hair, long_hair", "Blue Hair", "holographic_wings_of_fate", "小雨, 蓝发", "...", "!smile, ...", "", "coats", "peach"],
+    [
+        "blue_hair, long_hair",
+        "Blue Hair",
+        "holographic_wings_of_fate",
+        "小雨, 蓝发",
+        "...",
+        "!smile, ...",
+        "",
+        "coats",
+        "peach",
+    ],
 )
 def test_known_tags_new_tags_other_languages_and_edits_pass(text):
     assert lint_tags(text) == ()

@@ -9,7 +9,11 @@ from newbie_core.prompts.templates import RowProblem
 from tests.prompts.building import COLUMNS, render, stock_template
 
 GOLDENS = Path(__file__).parent / "goldens"
-FULL = {name: f"{name} of everything" for name in COLUMNS if name not in ("id", "base", "seed", "count", "enabled")}
+FULL = {
+    name: f"{name} of everything"
+    for name in COLUMNS
+    if name not in ("id", "base", "seed", "count", "enabled")
+}
 PICTURES = {
     "one_character": {
         "name": "Aria",
@@ -36,15 +40,30 @@ PICTURES = {
     "without_a_name": {"gender": "1other", "expression": "smile"},
     "every_column": FULL | {"position": "right"},
     "awkward_text": {
-        "name": "Zoë \"Z\" O'Hara & <Sons>",
+        "name": 'Zoë "Z" O\'Hara & <Sons>',
         "gender": "1girl",
         "appearance": "a & b, <tag>, 2 > 1, &amp, 🎀 ribbon, Ünïcode Haïr",
         "clothing": "{{ 7 * 7 }}, {% raw %}, ${x}",
-        "caption": 'She said: "5 < 6 & 7 > 6" ]]> <!-- & --> \'so\'',
+        "caption": "She said: \"5 < 6 & 7 > 6\" ]]> <!-- & --> 'so'",
     },
-    "chinese": {"name": "林小雨", "gender": "1girl", "appearance": "黑色长发，蓝色眼睛、刘海", "background": "教室；窗边"},
-    "arabic": {"name": "ليلى", "gender": "1girl", "appearance": "شعر أزرق, عيون خضراء", "caption": "صورة: ليلى"},
-    "japanese": {"name": "さくら", "gender": "1girl", "clothing": "セーラー服、赤いリボン", "style": "アニメ塗り"},
+    "chinese": {
+        "name": "林小雨",
+        "gender": "1girl",
+        "appearance": "黑色长发，蓝色眼睛、刘海",
+        "background": "教室；窗边",
+    },
+    "arabic": {
+        "name": "ليلى",
+        "gender": "1girl",
+        "appearance": "شعر أزرق, عيون خضراء",
+        "caption": "صورة: ليلى",
+    },
+    "japanese": {
+        "name": "さくら",
+        "gender": "1girl",
+        "clothing": "セーラー服、赤いリボン",
+        "style": "アニメ塗り",
+    },
 }
 
 
@@ -74,5 +93,7 @@ def test_every_golden_file_belongs_to_a_picture():
 def test_every_prompt_column_of_the_sheet_reaches_the_prompt(rendered):
     unseen = {"character", "width", "height", "size", "steps", "guidance", "negative"}
     text = rendered["every_column"].replace("_", " ")
-    missing = {name for name in FULL if name != "position" and f"{name.replace('_', ' ')} of everything" not in text}
+    missing = {
+        name for name in FULL if name != "position" and f"{name.replace('_', ' ')} of everything" not in text
+    }
     assert missing == unseen

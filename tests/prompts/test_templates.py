@@ -24,7 +24,10 @@ def refusal(text: str, *values: dict[str, str], **options) -> TemplateError:
 
 
 def test_a_template_sees_every_column_by_its_name():
-    assert render_one(CAPTION.format("{{ pose }} {{ style }}."), pose="standing") == "<caption>standing .</caption>\n"
+    assert (
+        render_one(CAPTION.format("{{ pose }} {{ style }}."), pose="standing")
+        == "<caption>standing .</caption>\n"
+    )
 
 
 def test_a_template_sees_each_character_with_its_number():
@@ -34,7 +37,10 @@ def test_a_template_sees_each_character_with_its_number():
 
 def test_columns_without_a_number_are_the_first_characters():
     text = CAPTION.format("{% for c in characters %}{{ c.name }} {{ c.pose }};{% endfor %}")
-    assert render_one(text, name="Aria", pose="standing", pose_2="sitting") == "<caption>Aria standing; sitting;</caption>\n"
+    assert (
+        render_one(text, name="Aria", pose="standing", pose_2="sitting")
+        == "<caption>Aria standing; sitting;</caption>\n"
+    )
 
 
 def test_a_picture_without_character_columns_has_no_characters():
@@ -60,13 +66,16 @@ def test_count_tags_count_the_people(genders, tags):
 
 
 def test_the_tags_filter_spells_tags_as_danbooru_does():
-    assert render_one(CAPTION.format("{{ appearance|tags }}"), appearance="Blue hair，Long  Hair, 长发, :D") == (
-        "<caption>blue_hair, long_hair, 长发, :D</caption>\n"
-    )
+    assert render_one(
+        CAPTION.format("{{ appearance|tags }}"), appearance="Blue hair，Long  Hair, 长发, :D"
+    ) == ("<caption>blue_hair, long_hair, 长发, :D</caption>\n")
 
 
 def test_the_spaces_filter_turns_underscores_into_spaces():
-    assert render_one(CAPTION.format("{{ pose|spaces }}"), pose="hand_on_hip") == "<caption>hand on hip</caption>\n"
+    assert (
+        render_one(CAPTION.format("{{ pose|spaces }}"), pose="hand_on_hip")
+        == "<caption>hand on hip</caption>\n"
+    )
 
 
 def test_a_templates_answer_is_canonical():
@@ -118,7 +127,9 @@ def test_an_unknown_column_is_named_with_its_line_and_the_nearest_one():
 
 
 def test_an_unknown_column_of_a_character_is_named():
-    error = refusal("{% for c in characters %}<caption>{{ c.clothng }}</caption>{% endfor %}", {"name": "Aria"})
+    error = refusal(
+        "{% for c in characters %}<caption>{{ c.clothng }}</caption>{% endfor %}", {"name": "Aria"}
+    )
     assert 'no column "clothng"; did you mean "clothing"?' in str(error)
 
 
@@ -207,7 +218,10 @@ def test_the_digest_covers_everything_included():
 
 
 def test_files_that_are_not_included_do_not_matter_to_the_digest():
-    assert make_template("<caption>a</caption>").digest == make_template("<caption>a</caption>", other="x").digest
+    assert (
+        make_template("<caption>a</caption>").digest
+        == make_template("<caption>a</caption>", other="x").digest
+    )
 
 
 def test_line_ends_and_a_byte_order_mark_do_not_matter_to_the_digest():

@@ -88,7 +88,9 @@ def test_an_emptied_picture_is_truncated(two_releases):
     assert ("cast", "r000001", "aria/sad", "truncated") in damage_found(two_releases)
 
 
-@pytest.mark.parametrize("part", ["content", "objects", "explanation", "attestation", "table characters", "contact-sheet.png"])
+@pytest.mark.parametrize(
+    "part", ["content", "objects", "explanation", "attestation", "table characters", "contact-sheet.png"]
+)
 def test_damage_to_any_part_of_a_release_names_the_release(two_releases, part):
     shelf = shelf_of(two_releases)
     overwrite(two_releases, object_name(shelf.read(shelf.ref("r000002")).manifest.parts()[part]))
@@ -97,10 +99,14 @@ def test_damage_to_any_part_of_a_release_names_the_release(two_releases, part):
 
 def test_a_damaged_manifest_names_its_release(two_releases):
     overwrite(two_releases, object_name(shelf_of(two_releases).ref("r000001").manifest))
-    assert {(release, problem) for _, release, _, problem in damage_found(two_releases)} == {("r000001", "changed")}
+    assert {(release, problem) for _, release, _, problem in damage_found(two_releases)} == {
+        ("r000001", "changed")
+    }
 
 
-@pytest.mark.parametrize(("name", "release"), [("releases/cast/r000001", "r000001"), ("refs/cast/LATEST", None)])
+@pytest.mark.parametrize(
+    ("name", "release"), [("releases/cast/r000001", "r000001"), ("refs/cast/LATEST", None)]
+)
 def test_damaged_records_are_named(two_releases, name, release):
     overwrite(two_releases, name)
     assert ("cast", release, None, "changed") in damage_found(two_releases)
@@ -109,7 +115,11 @@ def test_damaged_records_are_named(two_releases, name, release):
 def test_a_quick_look_finds_what_is_missing_or_of_another_size(two_releases):
     overwrite(two_releases, object_name(entry_of(two_releases, "aria/sad").object), b"short")
     two_releases.driver.remove(object_name(entry_of(two_releases, "aria/happy").object))
-    found = {(picture, problem) for _, release, picture, problem in damage_found(two_releases, quick=True) if release == "r000001"}
+    found = {
+        (picture, problem)
+        for _, release, picture, problem in damage_found(two_releases, quick=True)
+        if release == "r000001"
+    }
     assert found == {("aria/sad", "truncated"), ("aria/happy", "missing")}
 
 
@@ -129,7 +139,9 @@ def test_one_set_may_be_verified_alone(two_releases, tmp_path):
 
 def test_progress_ends_at_the_number_of_files(two_releases):
     told = []
-    found = verify(two_releases, root_of(two_releases), progress=lambda done, total: told.append((done, total)))
+    found = verify(
+        two_releases, root_of(two_releases), progress=lambda done, total: told.append((done, total))
+    )
     assert told[-1] == (found.files, found.files)
 
 

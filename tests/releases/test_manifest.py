@@ -36,7 +36,12 @@ def round_trip(content):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(entries, max_size=4), words, st.dictionaries(words, words, max_size=3), st.lists(words, max_size=3))
+@given(
+    st.lists(entries, max_size=4),
+    words,
+    st.dictionaries(words, words, max_size=3),
+    st.lists(words, max_size=3),
+)
 def test_every_content_reads_back_from_its_bytes(pictures, title, held, failed):
     content = make_content(*pictures, title=title, held=held, failed=failed)
     assert round_trip(content) == content
@@ -47,7 +52,8 @@ def test_an_empty_content_reads_back():
 
 
 @pytest.mark.parametrize(
-    "change", [{"key": "f" * 64}, {"pixels": "f" * 64}, {"prompt": "f" * 64}, {"seed": 8}, {"width": 72}, {"id": "x"}]
+    "change",
+    [{"key": "f" * 64}, {"pixels": "f" * 64}, {"prompt": "f" * 64}, {"seed": 8}, {"width": 72}, {"id": "x"}],
 )
 def test_everything_about_a_picture_changes_the_digest(change):
     assert content_digest(make_content(make_entry(**change))) != content_digest(make_content(make_entry()))
@@ -58,7 +64,9 @@ def test_how_the_pixels_were_packed_into_a_file_leaves_the_digest(change):
     assert content_digest(make_content(make_entry(**change))) == content_digest(make_content(make_entry()))
 
 
-@pytest.mark.parametrize("change", [{"held": {"a": "b"}}, {"failed": ["a"]}, {"title": "x"}, {"engine": {"engine": "x"}}])
+@pytest.mark.parametrize(
+    "change", [{"held": {"a": "b"}}, {"failed": ["a"]}, {"title": "x"}, {"engine": {"engine": "x"}}]
+)
 def test_what_a_release_says_of_itself_changes_the_digest(change):
     assert content_digest(make_content(**change)) != content_digest(make_content())
 
@@ -100,4 +108,12 @@ def test_tables_read_back(table):
 
 def test_entries_are_sorted_by_code_point():
     ids = ["b", "a/2", "a#2", "a", "é", "A", "表"]
-    assert [entry.id for entry in sorted_entries(make_entry(id) for id in ids)] == ["A", "a", "a#2", "a/2", "b", "é", "表"]
+    assert [entry.id for entry in sorted_entries(make_entry(id) for id in ids)] == [
+        "A",
+        "a",
+        "a#2",
+        "a/2",
+        "b",
+        "é",
+        "表",
+    ]

@@ -97,7 +97,13 @@ def test_a_release_that_was_cut_off_before_latest_moved_counts_and_latest_is_men
     from newbie_core.digests import canonical_json
     from newbie_core.store import seal
 
-    record = {"set": "cast", "name": first.name, "manifest": first.manifest, "digest": first.digest, "newest": "r000002"}
+    record = {
+        "set": "cast",
+        "name": first.name,
+        "manifest": first.manifest,
+        "digest": first.digest,
+        "newest": "r000002",
+    }
     store.driver.replace("refs/cast/LATEST", seal(canonical_json(record)))
     assert shelf.current() == third
     shelf.mend()

@@ -11,7 +11,10 @@ from newbie_core.errors import Fault
 from newbie_core.releases.views import picture_path, picture_paths, rejects_csv
 
 ids = st.lists(
-    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), min_size=1, max_size=8, unique=True
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12),
+    min_size=1,
+    max_size=8,
+    unique=True,
 )
 
 
@@ -29,7 +32,9 @@ def test_a_pictures_file_is_named_after_its_id(picture_id, path):
     assert picture_path(picture_id) == path
 
 
-@pytest.mark.parametrize("part", ["..", ".", "CON", "a:b", "x\\y", "a\x00b", "-rf", "nul.txt", "a" * 300, " a ", "\u202eevil"])
+@pytest.mark.parametrize(
+    "part", ["..", ".", "CON", "a:b", "x\\y", "a\x00b", "-rf", "nul.txt", "a" * 300, " a ", "\u202eevil"]
+)
 def test_difficult_ids_become_safe_names(part):
     path = picture_path(f"{part}/{part}")
     assert not path.startswith(("/", "-", "."))
