@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.report import Report, machine
 
-NAMES = ("png", "planning", "line", "nothing_changed")
+NAMES = ("png", "planning", "line", "nothing_changed", "prefect_path")
 RESULTS = Path(__file__).with_name("results.md")
 
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.null_engine import NULL_ENGINE
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_WATCH = """
+import os, sys, time
+start = time.perf_counter()
+silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=silent)
+_, status, usage = os.wait4(process, 0)
+print(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""A process's peak memory counts from its parent's, so a small one stands between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +42,10 @@ def newbie(*arguments: str | Path, store: Path, durable: bool = False) -> Took:
 def python(*arguments: str, durable: bool = False) -> Took:
     """One Python process in the checkout."""
     environment = os.environ | {"NEWBIE_FSYNC": "1" if durable else "0"}
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=-1
-    )
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: {said.decode(errors='replace')[-2000:]}")
-    return Took(wall=wall, cpu=usage.ru_utime + usage.ru_stime, memory=usage.ru_maxrss / 1000)
+    command = [sys.executable, "-S", "-c", _WATCH, sys.executable, *arguments]
+    watched = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    if watched.returncode:
+        said = watched.stderr.decode(errors="replace")
+        raise SystemExit(f"{' '.join(arguments)}: {said[-2000:]}")
+    wall, cpu, memory = map(float, watched.stdout.split())
+    return Took(wall=wall, cpu=cpu, memory=memory / 1000)

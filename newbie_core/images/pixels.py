@@ -129,7 +129,7 @@ def has_picture(
     if mode == "RGBA" and bands[3].getextrema() == (0, 0):
         return "the picture is wholly transparent"
     colours = bands[:3]
-    if max(max(ImageStat.Stat(band).stddev) for band in colours) < MIN_DEVIATION:
+    if not any(ImageStat.Stat(band).stddev[0] >= MIN_DEVIATION for band in colours):
         colour = tuple(round(ImageStat.Stat(band).mean[0]) for band in colours)
         return f"the picture is one colour, {colour}: nothing was drawn, or the network overflowed"
     return None

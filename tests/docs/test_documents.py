@@ -31,14 +31,21 @@ def commands() -> list[str]:
 
 
 def test_every_room_stands_in_the_tree():
-    rooms = {path.name for path in (ROOT / "newbie_core").iterdir() if path.is_dir() and (path / "__init__.py").exists()}
+    rooms = {
+        path.name
+        for path in (ROOT / "newbie_core").iterdir()
+        if path.is_dir() and (path / "__init__.py").exists()
+    }
     modules = {path.name for path in (ROOT / "newbie_core").glob("*.py")} - {"__init__.py"}
     for name in [*(f"{room}/" for room in rooms), *modules]:
         assert re.search(rf"^  {re.escape(name)}\s+\S", README, re.M), f"{name} is not in README's tree"
 
 
 def test_every_flow_and_catalog_stands_in_the_tree():
-    for path in [*(ROOT / "flows").glob("[!_]*.py"), *(p for p in (ROOT / "catalogs").iterdir() if p.is_dir())]:
+    for path in [
+        *(ROOT / "flows").glob("[!_]*.py"),
+        *(p for p in (ROOT / "catalogs").iterdir() if p.is_dir()),
+    ]:
         name = path.name + ("/" if path.is_dir() else "")
         assert re.search(rf"^  {re.escape(name)}\s+\S", README, re.M), f"{name} is not in README's tree"
 
@@ -56,7 +63,14 @@ def test_every_command_is_shown(text):
 
 @pytest.mark.parametrize("text", [README, CHINESE], ids=["README.md", "README.zh.md"])
 def test_every_exit_code_is_explained(text):
-    codes = {report.DONE, report.FAILURE, report.UNUSABLE, report.PUBLISHED_WITH_REJECTS, report.LOCKED, report.STOPPED}
+    codes = {
+        report.DONE,
+        report.FAILURE,
+        report.UNUSABLE,
+        report.PUBLISHED_WITH_REJECTS,
+        report.LOCKED,
+        report.STOPPED,
+    }
     for code in codes:
         assert re.search(rf"^\| {code} \|", text, re.M), code
 

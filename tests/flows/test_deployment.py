@@ -116,7 +116,9 @@ def test_the_cron_schedule_makes_scheduled_runs(deployed):
 def test_a_worker_carries_out_a_run_on_demand(deployed, workplace):
     deployment = call(deployed, "GET", "/deployments/name/image-set/image-set")
     parameters = {"catalog": "catalogs/storyboard", "store": "store", "limit": 2}
-    run = call(deployed, "POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+    run = call(
+        deployed, "POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters}
+    )
     worker = subprocess.run(
         [*PREFECT, "worker", "start", "--pool", "newbie", "--limit", "1", "--run-once"],
         env=deployed,

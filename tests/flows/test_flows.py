@@ -23,10 +23,16 @@ def catalogs(tmp_path: Path) -> Path:
     folder = tmp_path / "catalogs"
     shutil.copytree(ROOT / "catalogs", folder)
     for settings in folder.glob("*/catalog.toml"):
-        text = settings.read_text().replace('size = "384x512"', 'size = "64x64"').replace('size = "640x384"', 'size = "96x64"')
+        text = (
+            settings.read_text()
+            .replace('size = "384x512"', 'size = "64x64"')
+            .replace('size = "640x384"', 'size = "96x64"')
+        )
         settings.write_text(text)
     sizes = folder / "brand" / "sizes.csv"
-    sizes.write_text("id,size,composition\navatar,64x64,portrait\ncard,64x96,upper_body\nposter,96x64,full_body\n")
+    sizes.write_text(
+        "id,size,composition\navatar,64x64,portrait\ncard,64x96,upper_body\nposter,96x64,full_body\n"
+    )
     return folder
 
 
@@ -78,7 +84,9 @@ def test_pictures_that_fail_make_a_failed_run_but_the_others_are_published(catal
 
     with pytest.raises(PictureError, match="1 pictures of storyboard failed"):
         image_set(
-            str(catalogs / "storyboard"), store=str(tmp_path / "store"), engine="tests.flows.flaky_engine:FlakyEngine"
+            str(catalogs / "storyboard"),
+            store=str(tmp_path / "store"),
+            engine="tests.flows.flaky_engine:FlakyEngine",
         )
     assert main(["show", "storyboard", "--store", str(tmp_path / "store")]) == 0
 
@@ -87,7 +95,11 @@ def test_every_entrypoint_of_prefect_yaml_is_a_flow():
     from prefect import Flow
 
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert {deployment["name"] for deployment in deployments} >= {"nightly", "expression-set", "brand-catalog"}
+    assert {deployment["name"] for deployment in deployments} >= {
+        "nightly",
+        "expression-set",
+        "brand-catalog",
+    }
     for deployment in deployments:
         file, _, name = deployment["entrypoint"].partition(":")
         flow = getattr(importlib.import_module(file.removesuffix(".py").replace("/", ".")), name)
@@ -96,7 +108,11 @@ def test_every_entrypoint_of_prefect_yaml_is_a_flow():
 
 
 def test_the_night_has_a_time_zone_and_never_overlaps_itself():
-    nightly = next(d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"] if d["name"] == "nightly")
+    nightly = next(
+        d
+        for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+        if d["name"] == "nightly"
+    )
     assert nightly["schedules"][0]["cron"] and nightly["schedules"][0]["timezone"]
     assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
 

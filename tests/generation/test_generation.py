@@ -186,5 +186,5 @@ def test_a_made_picture_is_recalled_while_its_object_is_there(store):
 
 
 def test_many_more_pictures_than_are_in_flight_at_once_are_all_made(store):
-    jobs = [make_job(f"m{number}", seed=number) for number in range(70)]
-    assert len(made_ids(generate(jobs, engine=SketchEngine(), store=store))) == 70
+    jobs = [make_job(f"m{number}", seed=number) for number in range(40)]
+    assert len(made_ids(generate(jobs, engine=SketchEngine(), store=store))) == 40

@@ -86,7 +86,10 @@ def test_a_cause_names_the_cell_with_its_old_and_new_text(catalog, before):
 
 
 def test_a_cause_names_the_cell_where_it_stands_today(catalog, before):
-    moved = "Cast of the week,,,\n,,,\nid,appearance,name,gender\nren,black_hair,Ren,1boy\nnew,,New,\naria,blue_hair,Aria,1girl\n"
+    moved = (
+        "Cast of the week,,,\n,,,\nid,appearance,name,gender\n"
+        "ren,black_hair,Ren,1boy\nnew,,New,\naria,blue_hair,Aria,1girl\n"
+    )
     make_catalog(catalog, characters=moved, expressions=EXPRESSIONS)
     plan = plan_of(catalog, previous=before)
     assert set(reasons(plan, "change")) == {"aria/happy", "aria/sad"}

@@ -150,7 +150,7 @@ prompts = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(prompts)
 def test_every_prompt_reads_back_from_its_canonical_text(prompt):
     assert parse_prompt(prompt.to_xml()) == prompt
@@ -325,7 +325,7 @@ def test_a_point_becomes_words_in_the_flat_form(x, words):
     assert words in parse_prompt(in_character(f"<position>x:{x}, y:0.5</position>")).flatten()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(prompts)
 def test_every_tag_stands_in_the_flat_form(prompt):
     flat = prompt.flatten()

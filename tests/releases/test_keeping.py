@@ -242,7 +242,7 @@ def test_a_stray_file_among_the_views_does_not_stop_the_collection(two_releases)
 def test_nothing_is_collected_while_a_release_cannot_be_read(two_releases):
     overwrite(two_releases, object_name(shelf_of(two_releases).ref("r000001").digest))
     before = sorted(two_releases.every_file())
-    with pytest.raises(StoreError, match="release r000001 .* cannot be read .*nothing was collected"):
+    with pytest.raises(StoreError, match=r"release r000001 .* cannot be read .*nothing was collected"):
         collect(two_releases, root_of(two_releases), apply=True)
     assert sorted(two_releases.every_file()) == before
 
