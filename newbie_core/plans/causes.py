@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from newbie_core.catalogs import Catalog
 from newbie_core.plans.job import EngineIdentity
-from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, source_rows
+from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, lookup_columns, source_rows
 from newbie_core.plans.previous import Previous, Recipe, Released, TableValues
 from newbie_core.sheets import Row, Table
 
@@ -63,7 +63,7 @@ class CauseFinder:
             causes.extend(self._cell_causes(picture))
             causes.extend(self._setting_causes())
         if not causes:
-            causes.append(Cause(kind="prompt", where="prompt", before=entry.prompt[:10], after=prompt[:10]))
+            causes.extend(_differences(picture, entry, before, prompt))
         return tuple(causes)
 
     def added(self, picture: Picture) -> tuple[Cause, ...]:
@@ -172,3 +172,39 @@ def _address(table: Table, row: Row, column: str) -> str:
 
 def _column_rank(column: str) -> tuple[bool, str]:
     return column in PIXEL_COLUMNS, column
+
+
+def _differences(picture: Picture, entry: Released, recipe: Recipe, prompt: str) -> Iterator[Cause]:
+    """What differs, where nobody remembers which cell or setting it came from."""
+    pairs = (
+        ("size", f"{entry.width}x{entry.height}", f"{picture.width}x{picture.height}"),
+        ("seed", str(entry.seed), str(picture.seed)),
+        ("steps", str(recipe.steps), str(picture.steps)),
+        ("guidance", recipe.guidance, picture.guidance),
+        ("negative", recipe.negative, picture.negative),
+        ("prompt", entry.prompt[:10], prompt[:10]),
+    )
+    for where, before, after in pairs:
+        if before != after:
+            yield Cause(
+                kind="prompt" if where == "prompt" else "setting", where=where, before=before, after=after
+            )
+
+
+def rows_behind(
+    catalog: Catalog, tables: Mapping[str, TableValues], picture_id: str
+) -> Iterator[tuple[str, str]]:
+    """The rows a released picture was made from, by table and id, with those they inherited from."""
+    parts = picture_id.split("#")[0].split("/")
+    order = catalog.table_order()
+    waiting = list(zip(order, parts, strict=True)) if len(parts) == len(order) else []
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        name, row_id = waiting.pop()
+        values = tables.get(name, {}).get(row_id)
+        if values is None or (name, row_id) in seen:
+            continue
+        seen.add((name, row_id))
+        yield name, row_id
+        waiting.extend((name, text) for column, text in values.items() if column == "base")
+        waiting.extend((target, values[column]) for column, target in lookup_columns(catalog, values))

@@ -8,7 +8,7 @@ takes one away, and `!` alone clears the field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from itertools import chain, product
@@ -131,7 +131,9 @@ class _Resolver:
         self._parts: dict[str, dict[str, Part | None]] = {}
         self._open: list[tuple[str, str]] = []
         self._guesses = 0
-        self._lookups = {name: self._lookup_columns(table) for name, table in catalog.tables.items()}
+        self._lookups = {
+            name: list(lookup_columns(self._catalog, table.columns)) for name, table in catalog.tables.items()
+        }
         self._checks = {name: _column_checks(table) for name, table in catalog.tables.items()}
 
     def table_parts(self, name: str) -> list[Part | None]:
@@ -190,10 +192,6 @@ class _Resolver:
             enabled=row.values.get("enabled", "yes").casefold() not in _OFF,
             count=int(count) if count else None,
         )
-
-    def _lookup_columns(self, table: Table) -> list[tuple[str, str]]:
-        targets = ((column, self._catalog.lookups.get(_SUFFIX.sub("", column))) for column in table.columns)
-        return [(column, target) for column, target in targets if target is not None]
 
     def _inherit(self, name: str, row: Row, column: str, target: str, wanted_id: str) -> Mapping[str, str]:
         table = self._catalog.tables[target]
@@ -527,10 +525,7 @@ def source_rows(catalog: Catalog, picture: Picture) -> Sequence[tuple[str, Row]]
             return
         found[name, row.id] = (name, row)
         targets = [(name, row.values.get("base", ""))]
-        for column, text in row.values.items():
-            target = catalog.lookups.get(_SUFFIX.sub("", column))
-            if target is not None:
-                targets.append((target, text))
+        targets.extend((target, row.values[column]) for column, target in lookup_columns(catalog, row.values))
         for target, row_id in targets:
             other = catalog.row(target, row_id) if row_id else None
             if other is not None:
@@ -540,3 +535,11 @@ def source_rows(catalog: Catalog, picture: Picture) -> Sequence[tuple[str, Row]]
     for name, part in zip(order, picture.parts, strict=True):
         follow(name, part.row)
     return tuple(found.values())
+
+
+def lookup_columns(catalog: Catalog, columns: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those of `columns` whose cells are ids of another table, with that table's name."""
+    for column in columns:
+        target = catalog.lookups.get(_SUFFIX.sub("", column))
+        if target is not None:
+            yield column, target

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from newbie_core.catalogs import Catalog
 from newbie_core.errors import Fault, PlanError, SheetError
-from newbie_core.plans.causes import Cause, CauseFinder
+from newbie_core.plans.causes import Cause, CauseFinder, rows_behind
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, job_key
 from newbie_core.plans.pictures import Picture, Wanted, cell_fault, combine
 from newbie_core.plans.previous import Previous, PreviousEntry, Recipe
@@ -123,6 +123,20 @@ class Plan:
             )
             for item in self.of("change")
         ]
+
+    def tables(self, unchanged: Collection[str]) -> dict[str, dict[str, Mapping[str, str]]]:
+        """The tables as a release of this plan keeps them: today's rows by id, but for `unchanged` pictures
+        (waiting, held, failed, outside the selection) the rows they were made from, so that the next plan
+        can still name the cell.
+        """
+        today: dict[str, dict[str, Mapping[str, str]]] = {
+            name: {row.id: row.values for row in table.rows} for name, table in self.catalog.tables.items()
+        }
+        old = self._previous.tables() if unchanged else {}
+        for picture_id in unchanged:
+            for name, row_id in rows_behind(self.catalog, old, picture_id):
+                today[name][row_id] = old[name][row_id]
+        return today
 
     def jobs(self, items: Sequence[Item]) -> list[Job]:
         """The jobs of `items`, prompts rendered."""

@@ -363,7 +363,7 @@ class Run:
         if not problems and parent is not None and parent.ref == ref and content == parent.content:
             return True
         known = {digest_bytes(data): data for data in (content.encode(), content.encode_objects())}
-        known |= {digest_bytes(data): data for data in encode_tables(self.plan).values()}
+        known |= {digest_bytes(data): data for data in encode_tables(self.plan, content).values()}
         self._store.put_many([known[digest] for digest in problems if digest in known])
         for part, digest in manifest.parts().items():
             if digest in problems and digest not in known:

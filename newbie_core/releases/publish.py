@@ -130,7 +130,7 @@ def publish(
 ) -> ReleaseRef:
     """Store every part of the release, then number it and point LATEST at it."""
     store = shelf.store
-    tables = encode_tables(plan)
+    tables = encode_tables(plan, content)
     explanation = explain(plan, parent, content)
     parts = [
         content.encode(),
@@ -152,12 +152,16 @@ def publish(
     return shelf.publish(manifest)
 
 
-def encode_tables(plan: Plan) -> dict[str, bytes]:
+def encode_tables(plan: Plan, content: Content) -> dict[str, bytes]:
     """The tables of a plan as a release keeps them, by name."""
-    return {
-        name: encode_table({row.id: row.values for row in table.rows})
-        for name, table in sorted(plan.catalog.tables.items())
-    }
+    keys = {entry.id: entry.key for entry in content.entries}
+    left = (
+        item.picture.id
+        for item in plan.items
+        if item.action == "change" and keys.get(item.picture.id) != item.key
+    )
+    unchanged = [*left, *plan.held, *plan.carried]
+    return {name: encode_table(rows) for name, rows in sorted(plan.tables(unchanged).items())}
 
 
 def explain(plan: Plan, parent: Release | None, content: Content) -> dict[str, Any]:

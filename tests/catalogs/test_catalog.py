@@ -9,8 +9,6 @@ from newbie_core.catalogs import Catalog, open_catalog, with_engine
 from newbie_core.errors import CatalogError, InputError, SheetError, TemplateError
 from tests.catalogs.building import CHARACTERS, EXPRESSIONS, make_catalog, make_workbook, shared_cache
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "catalogs"
-
 
 def opened(path: Path) -> Catalog:
     return open_catalog(path, snapshot=shared_cache())
@@ -137,12 +135,6 @@ def test_the_catalogs_own_template_comes_before_the_stock_one(tmp_path):
 def test_equal_catalogs_in_other_folders_are_equal_but_for_their_path(tmp_path):
     first, second = (opened(make_catalog(tmp_path / place / "cast")) for place in ("a", "b"))
     assert (first.tables, first.settings, first.template) == (second.tables, second.settings, second.template)
-
-
-@pytest.mark.parametrize("name", ["brand", "expressions", "storyboard"])
-def test_the_example_catalogs_have_no_faults(name):
-    catalog = opened(EXAMPLES / name)
-    assert not [fault for fault in catalog.faults if fault.severity != "info"]
 
 
 def test_another_engine_leaves_the_old_engines_options_behind(tmp_path):

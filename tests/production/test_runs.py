@@ -232,10 +232,6 @@ def test_a_limit_leaves_the_rest_for_the_next_run(catalog, store):
     assert (second.generated, second.waiting, second.release) == (1, 0, "r000002")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a release keeps the tables of its night, also for pictures it left as they were: their cell is forgotten",
-)
 def test_the_cell_is_still_named_for_pictures_that_waited(catalog, store):
     run(catalog, store)
     set_cell(catalog, "characters", "aria", "appearance", "blue_hair")
