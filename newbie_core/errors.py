@@ -11,6 +11,7 @@ The tree::
     │   └── PlanError           a plan that must not be carried out as it is
     ├── SandboxError            a limited child process ran into its limits
     ├── EngineError             an engine cannot work at all
+    │   ├── EngineChoiceError   exit code 2: no such engine, or no such option
     │   └── PictureError        one picture could not be made
     ├── StoreError              the store cannot be read or written
     │   ├── MissingError        a stored thing is not there
@@ -162,6 +163,13 @@ class EngineError(NewbieError):
     """An engine that cannot work at all: unknown, not installed, wrong settings."""
 
     code = "E_ENGINE"
+
+
+class EngineChoiceError(EngineError):
+    """What was asked for is no engine, or no option of it."""
+
+    exit_code = 2
+    code = "E_ENGINE_UNKNOWN"
 
 
 class PictureError(EngineError):
