@@ -52,6 +52,12 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"**"})
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """As Jinja's, but a dict's own key comes first: `c.gender` then costs no failed look-up."""
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """As Jinja's, by a shorter way for macros: they are always safe, and a prompt calls twenty."""
         if type(obj) is Macro:
