@@ -116,6 +116,7 @@ class _Line:
         self.outcomes: list[Outcome] = []
         self._store = store
         self._identity = engine.identity()
+        self._fingerprint = self._identity.fingerprint
         self._source_type = TRAINED if engine.capabilities().trained else DRAWN
         self._environment = dict(engine.environment())
         self._environment_id = digest_value(self._environment)
@@ -227,7 +228,7 @@ class _Line:
             guidance=job.guidance,
             sampler=parts.get("sampler", self._identity.name),
             engine=self._identity.name,
-            fingerprint=self._identity.fingerprint,
+            fingerprint=self._fingerprint,
             model=parts.get("model", self._identity.name),
             key=job.key,
             source_type=self._source_type,

@@ -80,16 +80,17 @@ class PromptBook:
         return [answers[context] if context in answers else known[context].hex() for context in contexts]
 
     def texts(self, pictures: Sequence[Picture], digests: Sequence[str]) -> dict[str, str]:
-        """The canonical text behind each prompt digest."""
+        """The canonical text behind each prompt digest; texts are handed over, not kept, so memory stays flat."""
+        found = {digest: self._texts.pop(digest) for digest in dict.fromkeys(digests) if digest in self._texts}
         missing = {
             digest: picture.look
             for picture, digest in zip(pictures, digests, strict=True)
-            if digest not in self._texts
+            if digest not in found
         }
         for digest, answer in zip(missing, self._render(list(missing.values())), strict=True):
             if isinstance(answer, str):
-                self._texts[digest] = answer
-        return {digest: self._texts[digest] for digest in digests}
+                found[digest] = answer
+        return found
 
     def _render(self, looks: Sequence[Mapping[str, str]]) -> Sequence[str | RowProblem]:
         if not looks:

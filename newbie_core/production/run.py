@@ -245,7 +245,7 @@ class Run:
             stop=self._stop,
             on_outcome=self._on_outcome,
         )
-        self._outcomes.extend(outcomes)
+        self._outcomes.extend(replace(outcome, job=replace(outcome.job, prompt="")) for outcome in outcomes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
         if failures:
             self._journal(

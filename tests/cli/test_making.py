@@ -140,9 +140,9 @@ def test_another_engine_may_be_named(shell, cast, notes):
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_an_unknown_engine_is_a_failure_that_names_the_nearest(shell, cast, command):
+def test_an_unknown_engine_is_wrong_usage_and_names_the_nearest(shell, cast, command):
     said = shell(command, "cast", "--engine", "sketsh", "--json")
-    assert said.code == 1
+    assert said.code == 2
     assert 'did you mean "sketch"?' in said.json["error"]["message"]
 
 
