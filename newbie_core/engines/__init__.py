@@ -51,4 +51,6 @@ def check_options(engine: str, given: Mapping[str, object], known: Mapping[str, 
         if name not in known:
             near = nearest(name, known)
             hint = f'did you mean "{near}"?' if near else f"known: {', '.join(known) or 'none'}"
-            raise EngineChoiceError(f'engine "{engine}" has no option "{name}"; {hint}', code="E_ENGINE_OPTION")
+            raise EngineChoiceError(
+                f'engine "{engine}" has no option "{name}"; {hint}', code="E_ENGINE_OPTION"
+            )

@@ -81,7 +81,9 @@ class PromptBook:
 
     def texts(self, pictures: Sequence[Picture], digests: Sequence[str]) -> dict[str, str]:
         """The canonical text behind each prompt digest; texts are handed over, not kept, so memory stays flat."""
-        found = {digest: self._texts.pop(digest) for digest in dict.fromkeys(digests) if digest in self._texts}
+        found = {
+            digest: self._texts.pop(digest) for digest in dict.fromkeys(digests) if digest in self._texts
+        }
         missing = {
             digest: picture.look
             for picture, digest in zip(pictures, digests, strict=True)
