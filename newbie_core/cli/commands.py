@@ -23,7 +23,7 @@ from newbie_core.engines import load_engine
 from newbie_core.errors import ReleaseError
 from newbie_core.plans import PlanOptions, estimate_seconds
 from newbie_core.production import History, RunOptions, RunReport, StoreMemo, draft_plan, open_run
-from newbie_core.production.run import Draft
+from newbie_core.production.draft import Draft
 from newbie_core.releases import Shelf, collect, repair, verify
 
 if TYPE_CHECKING:

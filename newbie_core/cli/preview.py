@@ -11,7 +11,7 @@ from newbie_core.cli.output import Meter, say
 from newbie_core.engines import load_engine
 from newbie_core.errors import InputError, PictureError
 from newbie_core.images import encode_png
-from newbie_core.production.run import Draft
+from newbie_core.production.draft import Draft
 from newbie_core.releases import picture_paths
 from newbie_core.review.release_sheet import sheet_of
 from newbie_core.store import safe_name

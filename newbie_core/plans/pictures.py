@@ -17,9 +17,9 @@ from typing import cast
 from newbie_core.catalogs import Catalog, parse_size
 from newbie_core.digests import decimal_text
 from newbie_core.errors import Fault
+from newbie_core.plans.cells import SUFFIX, cell_fault, column_checks, edit
 from newbie_core.plans.job import SEED_LIMIT, derive_seed
-from newbie_core.prompts.document import position_point, split_tags
-from newbie_core.prompts.lint import TAG_COLUMNS, lint_tags
+from newbie_core.prompts.lint import lint_tags
 from newbie_core.sheets import Row, Table
 from newbie_core.spelling import nearest
 
@@ -41,9 +41,7 @@ _CHARACTER_LEVEL = frozenset(
         "position",
     }
 )
-_SUFFIX = re.compile(r"_([1-9])$")
 _OFF = frozenset({"no", "false", "0", "off", "n", "否", "いいえ", "×", "关", "無効", "无"})
-COUNT_LIMIT = 1000
 _GUESSES = 50
 
 
@@ -134,7 +132,7 @@ class _Resolver:
         self._lookups = {
             name: list(lookup_columns(self._catalog, table.columns)) for name, table in catalog.tables.items()
         }
-        self._checks = {name: _column_checks(table) for name, table in catalog.tables.items()}
+        self._checks = {name: column_checks(table) for name, table in catalog.tables.items()}
 
     def table_parts(self, name: str) -> list[Part | None]:
         """The table's rows in order; None keeps the place of a rejected one."""
@@ -170,7 +168,7 @@ class _Resolver:
         for column, target in self._lookups[name]:
             if looked_up := row.values.get(column):
                 found = self._inherit(name, row, column, target, looked_up)
-                suffix = _SUFFIX.search(column)
+                suffix = SUFFIX.search(column)
                 inherited.update(_numbered(found, suffix[1]) if suffix else found)
         if inherited:
             own = {
@@ -239,105 +237,6 @@ class _Resolver:
 
     def _warn(self, table: Table, row: Row, column: str, message: str, fix: str) -> None:
         self._wanted.faults.append(cell_fault(table, row, column, "W_TAG", message, fix, severity="warning"))
-
-
-def cell_fault(
-    table: Table, row: Row, column: str, code: str, message: str, fix: str, *, severity: str = "row"
-) -> Fault:
-    """A fault at the cell of `column` in `row`."""
-    found = table.columns.get(column)
-    return Fault(
-        file=table.file,
-        sheet=table.name,
-        row=row.number,
-        column=found.letter if found else None,
-        header=found.header if found else column,
-        code=code,
-        message=message,
-        fix=fix,
-        severity="warning" if severity == "warning" else "row",
-    )
-
-
-Problem = tuple[str, str]
-
-
-def _check_position(text: str) -> Problem | None:
-    if ":" not in text:
-        return None
-    point = position_point(text)
-    if point is None or not all(0 <= value <= 1 for value in point):
-        return (
-            f'"{text}" is not a position',
-            'write a word such as left, or "x:0.5, y:0.7" with values from 0 to 1',
-        )
-    return None
-
-
-def _check_guidance(text: str) -> Problem | None:
-    try:
-        good = 0 <= float(text) <= 100
-    except ValueError:
-        good = False
-    return None if good else (f'"{text}" is not a number from 0 to 100', "write a number such as 4.5")
-
-
-def _check_size(text: str) -> Problem | None:
-    return None if parse_size(text) else (f'"{text}" is not a size', "write width x height, such as 512x768")
-
-
-def _check_whole(low: int, high: int) -> Callable[[str], Problem | None]:
-    def check(text: str) -> Problem | None:
-        good = text.isascii() and text.isdigit() and low <= int(text) <= high
-        return (
-            None
-            if good
-            else (f'"{text}" is not a whole number from {low} to {high}', "mend or clear the cell")
-        )
-
-    return check
-
-
-_CELL_CHECKS: Mapping[str, Callable[[str], Problem | None]] = {
-    "position": _check_position,
-    "guidance": _check_guidance,
-    "size": _check_size,
-    "seed": _check_whole(0, SEED_LIMIT - 1),
-    "width": _check_whole(8, 16_384),
-    "height": _check_whole(8, 16_384),
-    "steps": _check_whole(1, 1000),
-    "count": _check_whole(1, COUNT_LIMIT),
-}
-
-
-def _column_checks(table: Table) -> tuple[frozenset[str], Mapping[str, Callable[[str], Problem | None]]]:
-    """The columns whose tags are checked for slips, and those whose cells are checked as values."""
-    plain = {column: _SUFFIX.sub("", column) for column in table.columns}
-    tagged = frozenset(column for column, name in plain.items() if name in TAG_COLUMNS)
-    checks = {column: _CELL_CHECKS[name] for column, name in plain.items() if name in _CELL_CHECKS}
-    return tagged, {column: check for column, check in checks.items() if column not in tagged}
-
-
-def edit(inherited: str, text: str) -> str:
-    """A cell's value over the inherited one: plain text replaces it, `...` and `!tag` change it."""
-    if "..." not in text and "!" not in text:
-        return text
-    tags = split_tags(text)
-    if tags == ("!",):
-        return ""
-    if "..." not in tags and not any(tag.startswith("!") for tag in tags):
-        return text
-    kept = list(split_tags(inherited)) if ("..." in tags or all(tag.startswith("!") for tag in tags)) else []
-    gone = {_plain(tag[1:]) for tag in tags if tag.startswith("!")}
-    result = [tag for tag in kept if _plain(tag) not in gone]
-    at = 0 if tags[0] != "..." else len(result)
-    added = [tag for tag in tags if tag != "..." and not tag.startswith("!")]
-    merged = [*result, *added] if at else [*added, *result]
-    return ", ".join(dict.fromkeys(merged))
-
-
-def _plain(tag: str) -> str:
-    return tag.strip().lower().replace(" ", "_")
 
 
 def _numbered(values: Mapping[str, str], number: str) -> dict[str, str]:
@@ -540,6 +439,6 @@ def source_rows(catalog: Catalog, picture: Picture) -> Sequence[tuple[str, Row]]
 def lookup_columns(catalog: Catalog, columns: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Those of `columns` whose cells are ids of another table, with that table's name."""
     for column in columns:
-        target = catalog.lookups.get(_SUFFIX.sub("", column))
+        target = catalog.lookups.get(SUFFIX.sub("", column))
         if target is not None:
             yield column, target

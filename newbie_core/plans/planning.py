@@ -10,8 +10,9 @@ from typing import Literal
 from newbie_core.catalogs import Catalog
 from newbie_core.errors import Fault, PlanError, SheetError
 from newbie_core.plans.causes import Cause, CauseFinder, rows_behind
+from newbie_core.plans.cells import cell_fault
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, job_key
-from newbie_core.plans.pictures import Picture, Wanted, cell_fault, combine
+from newbie_core.plans.pictures import Picture, Wanted, combine
 from newbie_core.plans.previous import Previous, PreviousEntry, Recipe
 from newbie_core.plans.prompt_memo import Memo, PromptBook
 from newbie_core.prompts.templates import RowProblem

@@ -1,7 +1,18 @@
 """One run: sheet to release, in steps a shell or a flow calls."""
 
+from newbie_core.production.draft import Draft, StoreMemo, draft_plan
 from newbie_core.production.history import History
 from newbie_core.production.report import RunReport
-from newbie_core.production.run import Run, RunOptions, StoreMemo, carry_out, draft_plan, open_run
+from newbie_core.production.run import Run, RunOptions, carry_out, open_run
 
-__all__ = ["History", "Run", "RunOptions", "RunReport", "StoreMemo", "carry_out", "draft_plan", "open_run"]
+__all__ = [
+    "Draft",
+    "History",
+    "Run",
+    "RunOptions",
+    "RunReport",
+    "StoreMemo",
+    "carry_out",
+    "draft_plan",
+    "open_run",
+]

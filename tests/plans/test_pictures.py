@@ -3,7 +3,7 @@
 import pytest
 
 from newbie_core.plans import Capabilities
-from newbie_core.plans.pictures import edit
+from newbie_core.plans.cells import edit
 from tests.catalogs.building import SMALL, make_catalog, make_workbook
 from tests.plans.building import faults, ids, look, plan_of, seeds
 

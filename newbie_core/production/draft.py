@@ -1,0 +1,128 @@
+"""A plan with what the store knows: which pictures are there already, and which are still to make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from newbie_core.catalogs import Catalog
+from newbie_core.errors import DamageError, MissingError
+from newbie_core.generation import Engine, recall_made
+from newbie_core.plans import Item, Plan, PlanOptions, Previous, make_plan
+from newbie_core.releases import Entry, Place, Release, ReleaseRef, Shelf
+from newbie_core.releases.manifest import decode_manifest
+from newbie_core.sheets.workbook import collecting_paused
+from newbie_core.store import Store, object_name
+
+
+class StoreMemo:
+    """The store's droppable caches, as sheets and plans use them."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    def load(self, key: str) -> bytes | None:
+        """The bytes kept under `key`, if they are whole."""
+        return self._store.memo_load(key) if self._store else None
+
+    def save(self, key: str, data: bytes) -> None:
+        """Keep `data` under `key`."""
+        if self._store is not None:
+            self._store.memo_save(key, data)
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A plan with what the store knows about it: where made pictures are, which are still to make."""
+
+    plan: Plan
+    parent: Release | None
+    places: dict[str, Place | Entry]
+    pending: list[Item]
+    notes: list[str]
+    damaged: bool
+
+
+@collecting_paused()
+def draft_plan(
+    catalog: Catalog,
+    *,
+    engine: Engine,
+    shelf: Shelf | None,
+    options: PlanOptions,
+    memo: StoreMemo,
+    repairing: bool,
+) -> Draft:
+    """Plan `catalog` against the release that counts, and look up what is made already.
+
+    Args:
+        shelf: the set's releases; None where there is no store yet.
+        repairing: put damaged files out of the way, so that they are made again.
+    """
+    notes: list[str] = []
+    parent = _read_parent(shelf, notes, repairing) if shelf else None
+    previous = Previous() if shelf is None else shelf.previous(parent)
+    plan = make_plan(
+        catalog,
+        engine=engine.identity(),
+        capabilities=engine.capabilities(),
+        previous=previous,
+        options=options,
+        memo=memo,
+    )
+    places, pending = _look_up(plan, parent, shelf.store if shelf else None, notes, repairing)
+    return Draft(plan=plan, parent=parent, places=places, pending=pending, notes=notes, damaged=bool(notes))
+
+
+def _read_parent(shelf: Shelf, notes: list[str], repairing: bool) -> Release | None:
+    ref = shelf.current()
+    if ref is None:
+        return None
+    try:
+        return shelf.read(ref)
+    except (DamageError, MissingError) as error:
+        notes.append(f"release {ref.name} cannot be read ({error}); its pictures are looked up one by one")
+        if repairing:
+            _quarantine_parts(shelf, ref)
+        return None
+
+
+def _quarantine_parts(shelf: Shelf, ref: ReleaseRef) -> None:
+    digests = [ref.manifest, ref.digest]
+    if not shelf.store.check(ref.manifest, quick=False):
+        digests.extend(decode_manifest(shelf.store.get(ref.manifest)).parts().values())
+    for digest in dict.fromkeys(digests):
+        if shelf.store.check(digest, quick=False) not in (None, "missing"):
+            shelf.store.quarantine(object_name(digest))
+
+
+def _look_up(
+    plan: Plan, parent: Release | None, store: Store | None, notes: list[str], repairing: bool
+) -> tuple[dict[str, Place | Entry], list[Item]]:
+    """Where the plan's pictures are, and which are not there (or not whole)."""
+    places: dict[str, Place | Entry] = {}
+    pending: list[Item] = []
+    if store is None:
+        return places, list(plan.items)
+    if parent is not None:
+        released = {entry.key: entry for entry in parent.content.entries}
+        places.update((item.key, released[item.key]) for item in plan.items if item.key in released)
+    for item in plan.items:
+        if item.key not in places:
+            record = recall_made(store, item.key)
+            if record is not None:
+                places[item.key] = Place(
+                    object=record["object"], size=record["size"], pixels=record["pixels"]
+                )
+    problems = store.check_changed(place.object for place in places.values())
+    if problems:
+        notes.append(f"{len(problems)} stored pictures were damaged or lost; they are made again")
+        for digest, problem in problems.items():
+            if repairing and problem != "missing":
+                store.quarantine(object_name(digest))
+        places = {key: place for key, place in places.items() if place.object not in problems}
+    asked: set[str] = set()
+    for item in plan.items:
+        if item.key not in places and item.key not in asked:
+            asked.add(item.key)
+            pending.append(item)
+    return places, pending
