@@ -12,6 +12,7 @@ The tree::
     ├── SandboxError            a limited child process ran into its limits
     ├── EngineError             an engine cannot work at all
     │   ├── EngineChoiceError   exit code 2: no such engine, or no such option
+    │   ├── ModelError          exit code 2: a checkpoint or adapter that cannot be used
     │   └── PictureError        one picture could not be made
     ├── StoreError              the store cannot be read or written
     │   ├── MissingError        a stored thing is not there
@@ -170,6 +171,13 @@ class EngineChoiceError(EngineError):
 
     exit_code = 2
     code = "E_ENGINE_UNKNOWN"
+
+
+class ModelError(EngineError):
+    """A checkpoint, adapter or tokenizer that cannot be used; its text names the file and the keys."""
+
+    exit_code = 2
+    code = "E_MODEL"
 
 
 class PictureError(EngineError):
