@@ -152,7 +152,9 @@ class GemmaEncoder:
             table = next(self._embedding.parameters()).device
             vectors = self._embedding(torch.tensor([list(ids)], device=table)).to(self._device)
             hidden: Tensor = self._model(inputs_embeds=vectors, use_cache=False).last_hidden_state[0]
-            return _finite(hidden, self._where)
+            _check_finite(hidden, self._where)
+        # A copy made out here is an ordinary tensor, which anyone may write to.
+        return hidden.clone()
 
     def release(self) -> None:
         """Free its weights."""
@@ -189,7 +191,9 @@ class JinaEncoder:
         with torch.inference_mode():
             tokens = torch.tensor([list(ids)], device=self._device)
             hidden: Tensor = self._model(input_ids=tokens).last_hidden_state[0]
-            return _finite(hidden.float().mean(dim=0).to(hidden.dtype), self._where)
+            pooled = hidden.float().mean(dim=0).to(hidden.dtype)
+            _check_finite(pooled, self._where)
+        return pooled.clone()
 
     def release(self) -> None:
         """Free its weights."""
@@ -245,14 +249,13 @@ def _frozen(module: nn.Module) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def _finite(values: Tensor, where: str) -> Tensor:
+def _check_finite(values: Tensor, where: str) -> None:
     if not torch.isfinite(values).all():
         raise ModelError(
             f"{where}: encoding a text in {values.dtype} gave values that are no numbers; "
             "use bfloat16 or float32, and if that does not help, fetch the file again",
             code="E_MODEL_NOT_FINITE",
         )
-    return values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +302,7 @@ class Conditioning:
         return self.features.nbytes + self.pooled.nbytes
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class TextConditioner:
     """Both tokenizers, both encoders, and the conditionings of the texts seen last.
 

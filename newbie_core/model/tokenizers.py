@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -78,10 +79,16 @@ class JsonTokenizer:
 
     tokenizer: tokenizers.Tokenizer
     vocabulary: int
+    where: str
 
     def encode(self, text: str) -> Encoding:
-        """The text's own tokens."""
-        found = self.tokenizer.encode(text, add_special_tokens=False)
+        """The text's own tokens.
+
+        Raises:
+            ModelError: the file is damaged in a way that shows only when it is used.
+        """
+        with _failures_named(self.where):
+            found = self.tokenizer.encode(text, add_special_tokens=False)
         return Encoding(ids=tuple(found.ids), offsets=tuple(found.offsets))
 
 
@@ -175,7 +182,7 @@ def gemma_tokenizer(source: Path | bytes, *, rows: int, name: str = "") -> Gemma
         inner = loaded
     else:
         processor = _processor(content, where)
-        bos = processor.bos_id() if _piece(processor, processor.bos_id()) == "<bos>" else None
+        bos = processor.bos_id() if processor.piece_to_id("<bos>") == processor.bos_id() else None
         inner = PieceTokenizer(
             processor=processor, vocabulary=processor.get_piece_size(), unknown=processor.unk_id()
         )
@@ -214,16 +221,17 @@ def jina_tokenizer(source: Path | bytes, *, rows: int, name: str = "") -> JinaTo
 
 def _jina_pieces(processor: sentencepiece.SentencePieceProcessor, where: str) -> PieceTokenizer:
     """Its ids as rows of the embedding, by the numbering that its special pieces show."""
-    special = {text: processor.piece_to_id(text) for text in ("<s>", "</s>", "<unk>")}
+    special = {text: processor.piece_to_id(text) for text in ("<s>", "</s>", "<unk>", "<pad>")}
     count, unknown = processor.get_piece_size(), JINA_SPECIAL["<unk>"]
-    if special == {"<s>": 0, "</s>": 2, "<unk>": 3} and _piece(processor, 1) == "<pad>":
+    if special == JINA_SPECIAL:
         return PieceTokenizer(processor=processor, vocabulary=count, unknown=unknown)
-    if special == {"<s>": 1, "</s>": 2, "<unk>": 0} and processor.unk_id() == 0:
+    # A piece that is not there, as <pad>, is answered by the unknown one's id.
+    if special == {"<s>": 1, "</s>": 2, "<unk>": 0, "<pad>": 0} and processor.unk_id() == 0:
         # XLM-RoBERTa's own file lacks <pad>, so its words stand one row lower than in the embedding.
         return PieceTokenizer(processor=processor, vocabulary=count + 1, unknown=unknown, shift=1)
     raise _foreign(
         where,
-        f"its special pieces are {special}, expected <s> 0, </s> 2, <unk> 3, or <s> 1, </s> 2, <unk> 0",
+        f"its special pieces are {special}, expected {JINA_SPECIAL}, or <s> 1, </s> 2, <unk> 0 and no <pad>",
         "Jina CLIP v2's",
     )
 
@@ -277,9 +285,22 @@ def _check_rows(where: str, tokenizer: Tokenizer, rows: int, owner: str) -> None
         )
 
 
+@contextmanager
+def _failures_named(where: str) -> Iterator[None]:
+    """Turn the tokenizers library's own failures into an error that names the file."""
+    try:
+        yield
+    except BaseException as error:
+        # It raises bare Exceptions, and panics, which are none and whose class has only its name to know it by.
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise _damaged(where, error, "tokenizer.json") from error
+
+
 def _json(content: bytes, where: str, *, kind: str) -> JsonTokenizer:
     try:
-        loaded = tokenizers.Tokenizer.from_buffer(content)
+        with _failures_named(where):
+            loaded = tokenizers.Tokenizer.from_buffer(content)
     except ValueError as error:
         raise _damaged(where, error, "tokenizer.json") from error
     expected = models.BPE if kind == "BPE" else models.Unigram
@@ -295,7 +316,7 @@ def _json(content: bytes, where: str, *, kind: str) -> JsonTokenizer:
     loaded.no_padding()
     loaded.encode_special_tokens = True
     ids = loaded.get_vocab(with_added_tokens=True).values()
-    return JsonTokenizer(tokenizer=loaded, vocabulary=max(ids) + 1)
+    return JsonTokenizer(tokenizer=loaded, vocabulary=max(ids) + 1, where=where)
 
 
 def _processor(content: bytes, where: str) -> sentencepiece.SentencePieceProcessor:
@@ -309,10 +330,6 @@ def _processor(content: bytes, where: str) -> sentencepiece.SentencePieceProcess
     if not 0 <= processor.unk_id() < processor.get_piece_size():
         raise _damaged(where, "it has no unknown piece", "SentencePiece model")
     return processor
-
-
-def _piece(processor: sentencepiece.SentencePieceProcessor, index: int) -> str | None:
-    return processor.id_to_piece(index) if 0 <= index < processor.get_piece_size() else None
 
 
 # Numbers of the fields read from SentencePieceText; source: sentencepiece.proto in google/sentencepiece.

@@ -49,7 +49,7 @@ def test_a_way_through_all_layouts_ends_where_it_began(tmp_path: Path) -> None:
     convert(here, tmp_path / "hub", to="hub")
     for part in ("text_encoder", "clip_model"):
         # The port's folders have no SentencePiece model, which the next layouts carry inside their files.
-        for name, content in tiny_parts()[part].tokenizer.items():  # type: ignore[index]
+        for name, content in tiny_parts()[part].tokenizer.items():
             (tmp_path / "hub" / part / name).write_bytes(content)
     convert(tmp_path / "hub", tmp_path / "comfyui", to="comfyui")
     convert(tmp_path / "comfyui", tmp_path / "one.safetensors", to="all-in-one")
@@ -59,7 +59,7 @@ def test_a_way_through_all_layouts_ends_where_it_began(tmp_path: Path) -> None:
 
 def test_equal_models_make_equal_bytes(tmp_path: Path) -> None:
     for layout in ("hub", "comfyui"):
-        source = write_tiny(tmp_path / layout, layout=layout)  # type: ignore[arg-type]
+        source = write_tiny(tmp_path / layout, layout=layout)
         convert(source, tmp_path / f"{layout}.safetensors", to="all-in-one")
     assert (tmp_path / "hub.safetensors").read_bytes() == (tmp_path / "comfyui.safetensors").read_bytes()
 
@@ -91,7 +91,7 @@ def test_one_part_is_converted_alone(tmp_path: Path, name: Any) -> None:
     convert(tmp_path / "single.safetensors", tmp_path / name, to="hub")
     back = open_part(tmp_path / name)
     assert back.name == name
-    assert_equal(dict(back.read()), dict(tiny_parts()[name].tensors))  # type: ignore[index]
+    assert_equal(dict(back.read()), dict(tiny_parts()[name].tensors))
     assert (back.tokenizer is not None) == (name in ("text_encoder", "clip_model"))
 
 
@@ -164,7 +164,7 @@ def test_xlm_robertas_own_numbering_is_not_put_into_a_comfyui_file(tmp_path: Pat
 
     folder = write_tiny(tmp_path / "source") / "clip_model"
     (folder / "spiece.model").write_bytes(tiny_jina(numbering="xlm-roberta")[1])
-    with pytest.raises(ModelError, match="clip_model: .*numbered as in ComfyUI's files"):
+    with pytest.raises(ModelError, match=r"clip_model: .*numbered as in ComfyUI's files"):
         convert(folder, tmp_path / "out.safetensors", to="comfyui")
 
 
@@ -189,5 +189,5 @@ def test_one_part_makes_no_all_in_one_file(tmp_path: Path) -> None:
 def test_a_model_that_lacks_a_part_is_not_taken_for_one_part(tmp_path: Path) -> None:
     source = write_tiny(tmp_path / "source", layout="consolidated")
     (source / "vae").rename(tmp_path / "vae")
-    with pytest.raises(ModelError, match="no .*vae"):
+    with pytest.raises(ModelError, match=r"no .*vae"):
         convert(source, tmp_path / "out")

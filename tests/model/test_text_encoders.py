@@ -266,6 +266,12 @@ def test_jina_is_not_normalised_and_drops_nothing_out():
     assert abs(float(encoder.encode(IDS).norm()) - 1) > 0.1
 
 
+def test_what_is_encoded_is_an_ordinary_tensor():
+    for encoder in (load_gemma(), load_jina()):
+        found = encoder.encode(IDS)
+        assert not found.is_inference() and not found.requires_grad
+
+
 def test_jina_averages_in_float32():
     found = JinaEncoder.load(jina_part(), device="cpu").encode([0, *range(4, 200), 2])
     assert found.dtype is torch.bfloat16
@@ -281,7 +287,8 @@ def test_the_system_prompts_are_those_of_the_training_script_letter_for_letter()
         "You are an assistant designed to generate high-quality anime images based on xml format prompts. <Prompt Start> "
     )
     assert S_TEXT == (
-        "You are an assistant designed to generate high-quality anime images with the highest degree of image-text alignment based on textual prompts. <Prompt Start> "
+        "You are an assistant designed to generate high-quality anime images with the highest degree "
+        "of image-text alignment based on textual prompts. <Prompt Start> "
     )
 
 
@@ -433,16 +440,12 @@ def test_a_repeated_text_is_not_encoded_again():
 
 
 def test_the_cache_forgets_what_was_used_longest_ago():
-    one = make_conditioner().encode("a red hat").size
+    one = make_conditioner().encode("#1").size
     conditioner = make_conditioner(cache_bytes=2 * one)
-    conditioner.encode("a red hat")
-    conditioner.encode("a red cap")
-    conditioner.encode("a red hat")
-    conditioner.encode("a red bow")
+    for prompt in ("#1", "#2", "#1", "#3", "#1", "#3"):
+        assert conditioner.encode(prompt).size == one
     assert conditioner.encodings_run == 3
-    conditioner.encode("a red hat")
-    assert conditioner.encodings_run == 3
-    conditioner.encode("a red cap")
+    conditioner.encode("#2")
     assert conditioner.encodings_run == 4
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import random
+from base64 import b64decode, b64encode
 from contextlib import suppress
 
 import pytest
@@ -239,6 +240,38 @@ def test_a_damaged_tokenizer_file_is_named(tmp_path, kind):
             with pytest.raises(ModelError, match=r"tokenizer\.json: ") as caught:
                 load(path, rows=gemma_rows())
             assert caught.value.code == "E_MODEL_TOKENIZER"
+
+
+def with_charsmap(change) -> bytes:
+    table = json.loads(tiny_jina()[0])
+    charsmap = bytearray(b64decode(table["normalizer"]["precompiled_charsmap"]))
+    change(charsmap)
+    table["normalizer"]["precompiled_charsmap"] = b64encode(charsmap).decode()
+    return json.dumps(table).encode()
+
+
+def test_a_damaged_table_of_normalisations_is_refused_when_read():
+    content = with_charsmap(lambda charsmap: charsmap.__delitem__(slice(2, None)))
+    with pytest.raises(ModelError, match=r"damaged tokenizer\.json"):
+        jina_tokenizer(content, rows=jina_rows())
+
+
+def test_a_damaged_table_of_normalisations_is_refused_when_it_is_used():
+    # The value of the tab's unit: where in the replacements its own begins.
+    tokenizer = jina_tokenizer(
+        with_charsmap(lambda charsmap: charsmap.__setitem__(4 + 4 * 128, 200)), rows=jina_rows()
+    )
+    assert tokenizer.encode("rain").ids == all_jinas()[0].encode("rain").ids
+    with pytest.raises(ModelError, match=r"damaged tokenizer\.json"):
+        tokenizer.encode("rain\train")
+
+
+def test_a_vocabulary_without_its_unknown_piece_is_refused_when_it_is_needed():
+    table = json.loads(tiny_jina()[0])
+    table["model"]["unk_id"] = None
+    tokenizer = jina_tokenizer(json.dumps(table).encode(), rows=jina_rows())
+    with pytest.raises(ModelError, match="unk_id"):
+        tokenizer.encode("雪")
 
 
 def test_a_missing_tokenizer_file_is_named(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+from transformers import Gemma3TextConfig, Gemma3TextModel, JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 
 from newbie_core.errors import ModelError
 from newbie_core.model.config import PARTS, AutoencoderConfig, GemmaConfig, JinaConfig, TransformerConfig
@@ -112,10 +113,12 @@ def test_a_consolidated_folder_prefers_averaged_weights_and_takes_other_parts_by
 
 
 def test_consolidated_safetensors_need_no_leave_for_pickles(tmp_path):
-    write(tmp_path / "consolidated.00-of-01.safetensors", renames.to_prefixed(STATES["transformer"], "module."))
+    write(
+        tmp_path / "consolidated.00-of-01.safetensors", renames.to_prefixed(STATES["transformer"], "module.")
+    )
     torch.save({}, tmp_path / "consolidated.00-of-01.pth")
     hub = write_hub(tmp_path / "hub", STATES)
-    others = {name: hub for name in ("text_encoder", "clip_model", "vae")}
+    others = dict.fromkeys(("text_encoder", "clip_model", "vae"), hub)
     assert_whole(open_model(tmp_path, overrides=others))
 
 
@@ -267,7 +270,7 @@ def test_a_comfyui_folder_passes_over_other_files_and_says_why_a_part_is_missing
 def test_two_files_with_the_same_part_must_be_chosen_between(tmp_path):
     write_comfyui(tmp_path, STATES)
     other = write(tmp_path / "vae" / "e.safetensors", STATES["vae"])
-    with pytest.raises(ModelError, match="2 files hold a vae.*--vae") as caught:
+    with pytest.raises(ModelError, match=r"2 files hold a vae.*--vae") as caught:
         open_model(tmp_path)
     assert caught.value.code == "E_MODEL_AMBIGUOUS"
     assert_whole(open_model(tmp_path, overrides={"vae": other}))
@@ -285,7 +288,7 @@ def test_parts_that_do_not_fit_each_other_are_refused(tmp_path):
         vocab_size=40,
     )
     path = write(tmp_path / "g.safetensors", random_state(tables.expected_gemma_shapes(narrow)))
-    with pytest.raises(ModelError, match="hidden states 16 wide.*takes 32") as caught:
+    with pytest.raises(ModelError, match=r"hidden states 16 wide.*takes 32") as caught:
         open_model(tmp_path, overrides={"text_encoder": path})
     assert caught.value.code == "E_MODEL_SHAPES"
 
@@ -301,7 +304,7 @@ def test_links_inside_the_hubs_cache_work_and_links_elsewhere_do_not(tmp_path):
     (repository / "blobs" / "0123").rename(tmp_path / "elsewhere")
     weights.unlink()
     weights.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(ModelError, match="a link out of the model's folder.*--vae") as caught:
+    with pytest.raises(ModelError, match=r"a link out of the model's folder.*--vae") as caught:
         open_model(snapshot)
     assert caught.value.code == "E_MODEL_SYMLINK"
 
@@ -319,3 +322,44 @@ def test_a_scheduler_whose_shift_is_no_number_is_refused(tmp_path, shift):
     write_json(tmp_path / "scheduler" / "scheduler_config.json", {"shift": shift})
     with pytest.raises(ModelError, match='"shift" is'):
         open_model(tmp_path)
+
+
+def test_a_single_folder_of_the_port_still_finds_its_tokenizer(tmp_path):
+    write_port(tmp_path, STATES)
+    part = open_part(tmp_path / "text_encoder_2", "clip_model")
+    assert part.tokenizer == tmp_path / "tokenizer_2" / "tokenizer.json"
+    with pytest.raises(ModelError, match="no transformer"):
+        open_model(tmp_path / "text_encoder")
+
+
+def test_a_training_checkpoint_may_lie_among_the_other_parts_folders(tmp_path):
+    write_hub(tmp_path, STATES)
+    (tmp_path / "transformer" / "diffusion_pytorch_model.safetensors").rename(
+        tmp_path / "consolidated_ema.00-of-01.safetensors"
+    )
+    (tmp_path / "transformer" / "config.json").unlink()
+    (tmp_path / "transformer").rmdir()
+    files = open_model(tmp_path)
+    assert files.layout == "consolidated"
+    assert_whole(files)
+
+
+def test_the_text_towers_tables_are_transformers_own():
+    gemma = Gemma3TextConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        intermediate_size=48,
+        vocab_size=40,
+    )
+    jina = JinaEmbeddingsV3Config(
+        hidden_size=64, num_hidden_layers=2, num_attention_heads=1, intermediate_size=96, vocab_size=30
+    )
+    with torch.device("meta"):
+        networks = (Gemma3TextModel(gemma), JinaEmbeddingsV3Model(jina, add_pooling_layer=False))
+    own = [
+        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} for network in networks
+    ]
+    assert own == [tables.expected_gemma_shapes(GEMMA), tables.expected_jina_shapes(JINA)]

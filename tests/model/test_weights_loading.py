@@ -116,7 +116,8 @@ def test_the_norm_nobody_uses_may_be_absent_on_either_side(tmp_path):
     without = open_part(write(tmp_path / "b.safetensors", bare))
     for part in (with_norm, without):
         full, lean = Module(shapes), Module({name: shapes[name] for name in bare})
-        load_into(full, part, dtype=torch.bfloat16)
+        load_into(full, part)
+        assert {tensor.dtype for tensor in full.parameters()} == {torch.bfloat16}
         load_into(lean, part)
         assert not any(tensor.is_meta for tensor in (*full.parameters(), *lean.parameters()))
         assert same_bits(lean.state_dict()["x_embedder.bias"], state["x_embedder.bias"])
@@ -269,7 +270,9 @@ def test_a_hub_repositorys_commit_becomes_the_models_revision(tmp_path, monkeypa
     assert asked == [("newbie/tiny", "v1")]
 
 
-@pytest.mark.parametrize("source", ["./newby", "models/newby", "models/x.safetensors", "newby", "~/newby-absent"])
+@pytest.mark.parametrize(
+    "source", ["./newby", "models/newby", "models/x.safetensors", "newby", "~/newby-absent"]
+)
 def test_what_looks_like_a_path_is_never_looked_up_on_the_hub(tmp_path, monkeypatch, source):
     (tmp_path / "models" / "newbie").mkdir(parents=True)
     (tmp_path / "newbie").mkdir()

@@ -134,7 +134,9 @@ def write_comfyui(folder: Path, states: Mapping[PartName, State]) -> Path:
     gemma = renames.to_comfyui_gemma(states["text_encoder"], SPIECE)
     gemma["vision_model.head.weight"] = torch.zeros(2)
     write(files / "text_encoders" / "b.safetensors", gemma)
-    write(files / "text_encoders" / "c.safetensors", renames.to_comfyui_jina(states["clip_model"], SPIECE[:9]))
+    write(
+        files / "text_encoders" / "c.safetensors", renames.to_comfyui_jina(states["clip_model"], SPIECE[:9])
+    )
     write(files / "vae" / "d.safetensors", renames.to_bfl_vae(states["vae"]))
     return folder
 

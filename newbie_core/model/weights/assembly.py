@@ -130,12 +130,13 @@ def _tokenizer(stored: Stored, claim: Claim, folder: Path | None, root: Path | N
     if claim.part not in TOKENIZER_FOLDERS:
         return None
     if folder is not None:
-        # A whole file is preferred to a SentencePiece model, wherever it lies.
+        # The port keeps tokenizers beside its parts' folders, also where a single such folder was named.
+        home = folder.parent if root == folder else root
         places = (folder, folder.parent / TOKENIZER_FOLDERS[claim.part])
         for name in TOKENIZER_FILES:
             for place in places:
                 if (path := place / name).is_file():
-                    return check_inside(path, root) if root else path
+                    return check_inside(path, home) if home else path
     if claim.tokenizer_key is None:
         return None
     inside = stored.tensors[claim.tokenizer_key]

@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import re
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,10 +102,12 @@ def _load() -> dict[str, Any]:
 def _remember(name: str, entry: dict[str, Any]) -> None:
     path = cache_path()
     text = json.dumps({**_load(), name: entry}, sort_keys=True, indent=1)
+    own = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        own.write_text(text)
+        own.replace(path)
     except OSError as error:
         logger.warning("%s: cannot be written: %s; weight files are hashed anew each time", path, error)
+        with suppress(OSError):
+            own.unlink(missing_ok=True)

@@ -152,13 +152,16 @@ def _from_file(path: Path, wanted: Sequence[PartName], *, allow_pickle: bool) ->
 def _from_folder(
     folder: Path, wanted: Sequence[PartName], reasons: list[str], *, allow_pickle: bool
 ) -> tuple[Layout, Parts]:
+    consolidated = None if (folder / "transformer").is_dir() else consolidated_file(folder)
+    if consolidated is not None:
+        others = [name for name in wanted if name != "transformer"]
+        _, parts = _from_part_folders(folder, others, allow_pickle=allow_pickle)
+        if "transformer" in wanted:
+            part = _open_one(consolidated, "transformer", allow_pickle=allow_pickle, root=folder, folder=None)
+            parts["transformer"] = replace(part, layout="consolidated")
+        return "consolidated", parts
     if any((folder / name).is_dir() for name in ("transformer", "text_encoder", "clip_model")):
         return _from_part_folders(folder, wanted, allow_pickle=allow_pickle)
-    if (path := consolidated_file(folder)) is not None:
-        if "transformer" not in wanted:
-            return "consolidated", {}
-        part = _open_one(path, "transformer", allow_pickle=allow_pickle, root=folder, folder=None)
-        return "consolidated", {"transformer": replace(part, layout="consolidated")}
     return _from_comfyui(folder, wanted, reasons)
 
 

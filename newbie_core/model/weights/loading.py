@@ -42,7 +42,8 @@ def load_into(
             _put(module, name, tensor.to(device=device, dtype=kind))
     if UNUSED_NORM in own and UNUSED_NORM not in given:
         # Not every layout stores this weight, and nothing reads it; ones are what it starts from.
-        _put(module, UNUSED_NORM, torch.ones(own[UNUSED_NORM].shape, device=device, dtype=dtype))
+        like = next(module.parameters())
+        _put(module, UNUSED_NORM, like.new_ones(own[UNUSED_NORM].shape, device=device))
     _check_real(module, part)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -249,7 +250,8 @@ def _unsafe(path: Path, zipped: bool, error: pickle.UnpicklingError) -> ModelErr
     if wanted:
         asks = f"it asks for {', '.join(sorted(wanted)[:10])}, which a model does not need"
     else:
-        asks = _first_line(error)
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        asks = f"it asks for {named[1]}" if named else _first_line(error)
     return ModelError(
         f"{path}: refused: unpickling it could run code: {asks}; expected plain tensors, "
         "get the model as safetensors",
