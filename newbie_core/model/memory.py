@@ -2,8 +2,8 @@
 
 =========  ===========================================================================================
 resident   all parts stay on the device: fastest, no loading between chunks
-staged     the text encoders first, then freed, then transformer and decoder
-offload    as staged, and blocks visit the device one at a time: for cards smaller than the model
+staged     Gemma, freed, Jina, freed, then transformer and decoder
+offload    as staged, and the transformer's blocks visit the device one at a time
 =========  ===========================================================================================
 
 The three give the same pixels on one machine.
@@ -91,7 +91,7 @@ def forecast(
         tiling: whether decoding is tiled.
     """
     blocks, rest = _transformer_bytes(sizes.transformer, item, fp8=fp8)
-    gemma, gemma_layer = _gemma_bytes(sizes.text_encoder, item, embedding=embedding_on_device)
+    gemma = _gemma_bytes(sizes.text_encoder, item, embedding=embedding_on_device)
     jina = _jina_parameters(sizes.clip_model) * item
     decoder = _decoder_parameters(sizes.vae) * item
     work = {
@@ -101,9 +101,9 @@ def forecast(
     }
     held = {
         "resident": (blocks + rest + gemma + jina + decoder,) * 3,
-        "staged": (gemma + jina, blocks + rest + decoder, blocks + rest + decoder),
+        "staged": (max(gemma, jina), blocks + rest + decoder, blocks + rest + decoder),
         "offload": (
-            gemma_layer * _STREAMED_BLOCKS + jina,
+            max(gemma, jina),
             _streamed(sizes.transformer, blocks) + rest + decoder,
             _streamed(sizes.transformer, blocks) + rest + decoder,
         ),
@@ -124,7 +124,7 @@ def _transformer_bytes(config: TransformerConfig, item: int, *, fp8: bool) -> tu
     blocks = rest = 0
     for name, shape in expected_transformer_shapes(config).items():
         inside = name.startswith(("layers.", "noise_refiner.", "context_refiner."))
-        stored = 1 if fp8 and inside and len(shape) == 2 else item
+        stored = 1 if fp8 and inside and len(shape) == 2 and "adaLN" not in name else item
         if inside:
             blocks += prod(shape) * stored
         else:
@@ -136,14 +136,12 @@ def _streamed(config: TransformerConfig, blocks: int) -> int:
     return blocks * _STREAMED_BLOCKS // (config.n_layers + 2 * config.n_refiner_layers)
 
 
-def _gemma_bytes(config: GemmaConfig, item: int, *, embedding: bool) -> tuple[int, int]:
-    """Bytes of what is loaded (not the last layer, not the final norm), and of one layer."""
+def _gemma_bytes(config: GemmaConfig, item: int, *, embedding: bool) -> int:
+    """Bytes of what is loaded: not the last layer, not the final norm."""
     last = f"layers.{config.num_hidden_layers - 1}."
     skipped = (last, "norm.") if embedding else (last, "norm.", "embed_tokens.")
     shapes = expected_gemma_shapes(config)
-    total = sum(prod(shape) for name, shape in shapes.items() if not name.startswith(skipped))
-    layer = sum(prod(shape) for name, shape in shapes.items() if name.startswith(last))
-    return total * item, layer * item
+    return sum(prod(shape) for name, shape in shapes.items() if not name.startswith(skipped)) * item
 
 
 def _jina_parameters(config: JinaConfig) -> int:
@@ -183,7 +181,9 @@ TILE_SIDE = 512
 """Pixels of a side of diffusers' decoding tiles at FLUX's sample size of 1024, half of it."""
 
 
-def _decoder_activations(config: AutoencoderConfig, width: int, height: int, item: int, *, tiling: bool) -> int:
+def _decoder_activations(
+    config: AutoencoderConfig, width: int, height: int, item: int, *, tiling: bool
+) -> int:
     """Three full-size tensors of the second-widest channels: a residual block's input, normed copy and output."""
     if tiling:
         width, height = min(width, TILE_SIDE), min(height, TILE_SIDE)

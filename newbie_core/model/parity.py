@@ -151,15 +151,15 @@ def _read(path: Path) -> _Golden:
 def _forward(golden: _Golden) -> Iterator[tuple[str, Tensor]]:
     x, t, features, mask = (golden.tensors[f"in.{name}"] for name in ("x", "t", "cap_feats", "cap_mask"))
     yield "out", golden.model.forward(x, t, features, mask, golden.tensors.get("in.clip_text_pooled"))
-    x, t = x[:1], t[0].item()
+    x, first = x[:1], float(t[0])
     for name, renorm, trunc in (
         ("out_cfg", 0.0, float("inf")),
         ("out_cfg_renorm", 1.0, float("inf")),
-        ("out_cfg_truncated", 0.0, t),
+        ("out_cfg_truncated", 0.0, first),
     ):
         if name in golden.tensors:
             scale = float(golden.fixture["cfg_scale"])
-            yield name, golden.velocity_of(x, [t], guidance=scale, renorm=renorm, cfg_trunc=trunc)(x, 0)
+            yield name, golden.velocity_of(x, [first], guidance=scale, renorm=renorm, cfg_trunc=trunc)(x, 0)
 
 
 def _trajectory(golden: _Golden) -> Iterator[tuple[str, Tensor]]:

@@ -31,8 +31,8 @@ _DPM_LAST_BETA = 0.001
 Velocity = Callable[[Tensor, int], Tensor]
 """dx/dt of latents `[1, C, H, W]` at the grid's evaluation of that number."""
 
-OnStep = Callable[[int, Tensor], None]
-"""Called after step `i` (from 0) with the latents."""
+OnStep = Callable[[int, Tensor], Tensor | None]
+"""Called after step `i` (from 0) with the latents; what it returns takes their place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,13 +125,17 @@ def _sample_norm(x: Tensor) -> Tensor:
 def integrate(x: Tensor, times: Grid, velocity: Velocity, *, on_step: OnStep | None = None) -> Tensor:
     """Carry latents `[1, C, H, W]` in fp32 along the grid; returns them at its end."""
     step = {"euler": _euler, "midpoint": _midpoint, "dpm": _dpm}[times.solver]
-    return step(x, times, velocity, on_step or (lambda i, latents: None))
+    return step(x, times, velocity, on_step or _go_on)
+
+
+def _go_on(step: int, latents: Tensor) -> None:
+    """Leave the latents as they are."""
 
 
 def _euler(x: Tensor, times: Grid, velocity: Velocity, on_step: OnStep) -> Tensor:
     for i in range(times.steps):
         x = x + (times.points[i + 1] - times.points[i]) * velocity(x, i).float()
-        on_step(i, x)
+        x = _or(on_step(i, x), x)
     return x
 
 
@@ -140,7 +144,7 @@ def _midpoint(x: Tensor, times: Grid, velocity: Velocity, on_step: OnStep) -> Te
         length = times.points[i + 1] - times.points[i]
         halfway = x + length / 2 * velocity(x, 2 * i).float()
         x = x + length * velocity(halfway, 2 * i + 1).float()
-        on_step(i, x)
+        x = _or(on_step(i, x), x)
     return x
 
 
@@ -161,8 +165,12 @@ def _dpm(x: Tensor, times: Grid, velocity: Velocity, on_step: OnStep) -> Tensor:
         decay = (times.points[i] * next_sigma) / (times.points[i + 1] * sigma)
         x = (next_sigma / sigma) * x + times.points[i + 1] * (1 - decay) * corrected
         previous = data
-        on_step(i, x)
+        x = _or(on_step(i, x), x)
     return x
+
+
+def _or(changed: Tensor | None, x: Tensor) -> Tensor:
+    return x if changed is None else changed
 
 
 def _log_snr(t: float) -> float:

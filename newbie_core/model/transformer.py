@@ -15,7 +15,7 @@ anything. Sequences are packed (see `attention`): a pair of prompts runs as one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -83,6 +83,18 @@ class Prepared:
     def lengths(self) -> tuple[int, ...]:
         """Tokens of each sequence: caption, then image."""
         return tuple(len(caption) + self.image_tokens for caption in self.captions)
+
+    def first(self) -> Prepared:
+        """The first sequence alone, once guidance has ended."""
+        return replace(
+            self,
+            captions=self.captions[:1],
+            noise_table=self.noise_table[: self.image_tokens],
+            joint_table=self.joint_table[: self.lengths[0]],
+            noise_modulation=tuple(factors[:, :, :1] for factors in self.noise_modulation),
+            layer_modulation=tuple(factors[:, :, :1] for factors in self.layer_modulation),
+            final_scale=self.final_scale[:, :1],
+        )
 
 
 class Block(nn.Module):

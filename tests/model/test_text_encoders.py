@@ -9,17 +9,16 @@ from torch.nn import functional
 from transformers import Gemma3TextConfig, Gemma3TextModel, JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 
 from newbie_core.errors import ModelError, PictureError
-from newbie_core.model.prompt_fields import fields_behind
-from newbie_core.model.text_encoders import (
+from newbie_core.model.conditioning import (
     MAX_GEMMA_TOKENS,
     MAX_JINA_TOKENS,
     S_TEXT,
     S_XML,
-    GemmaEncoder,
-    JinaEncoder,
     TextConditioner,
     system_prompt_for,
 )
+from newbie_core.model.prompt_fields import fields_behind
+from newbie_core.model.text_encoders import GemmaEncoder, JinaEncoder
 from newbie_core.model.tiny_tokenizers import tiny_gemma, tiny_jina
 from newbie_core.model.tokenizers import gemma_tokenizer, jina_tokenizer
 from newbie_core.model.weights.part import Part

@@ -1,0 +1,383 @@
+"""The pipeline: a prompt and a seed in, a picture out.
+
+    from newbie_core.model import NewBieImagePipeline
+
+    pipe = NewBieImagePipeline.from_pretrained("models/")
+    picture = pipe(prompt="<character_1><gender>1girl</gender></character_1>", seed=7).images[0]
+    picture.save("success_output.png")
+
+XML, tags and prose are all taken. One picture is one pair of prompts at one size: what else is made before, beside
+or after it changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import torch
+from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
+from huggingface_hub.utils.tqdm import tqdm
+from torch import Tensor
+
+from newbie_core.errors import ModelError, PictureError
+from newbie_core.model.adapters import Adapter, read_adapter
+from newbie_core.model.attention import KernelName
+from newbie_core.model.conditioning import Conditioning
+from newbie_core.model.config import LATENT_REDUCTION, PartName
+from newbie_core.model.memory import Forecast
+from newbie_core.model.sampling import (
+    DEFAULT_SHIFT,
+    SOLVERS,
+    OnStep,
+    Solver,
+    grid,
+    guide,
+    guided_evaluations,
+    integrate,
+    noise,
+)
+from newbie_core.model.stages import Hosting, Stages, Storage, choose_hosting, forecast_for
+from newbie_core.model.transformer import NextDiT
+from newbie_core.model.weights.layouts import open_model
+from newbie_core.model.weights.part import ModelFiles
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+AdapterChoice = Adapter | str | Path
+StepEnd = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
+"""diffusers' callback: (pipeline, step from 0, time reached, {"latents": …}); may return replaced latents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one picture is sampled.
+
+    Attributes:
+        width, height: pixels, multiples of 16.
+        steps: intervals of the solver.
+        guidance: classifier-free guidance scale; 1 switches it off.
+        shift: time shift.
+        cfg_trunc: guidance acts while flow time is below this.
+        renorm: when above 0, holds the guided velocity's norm at this multiple of the condition's.
+    """
+
+    width: int = 1024
+    height: int = 1024
+    steps: int = 28
+    guidance: float = 4.5
+    solver: Solver = "euler"
+    shift: float = DEFAULT_SHIFT
+    cfg_trunc: float = float("inf")
+    renorm: float = 0.0
+
+
+@torch.inference_mode()
+def denoise(
+    transformer: NextDiT,
+    positive: Conditioning,
+    negative: Conditioning,
+    recipe: Recipe,
+    latents: Tensor,
+    *,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Carry noise `[1, C, H, W]` to latents of a picture.
+
+    The pair of prompts is one batch, each at its true length; what steps share is computed before the first, and
+    no step waits for the device.
+    """
+    times = grid(recipe.solver, recipe.steps, shift=recipe.shift)
+    guided = guided_evaluations(times.evaluations, guidance=recipe.guidance, cfg_trunc=recipe.cfg_trunc)
+    sides = (positive, negative) if any(guided) else (positive,)
+    device = transformer.x_embedder.weight.device
+    with transformer.kernel.session():
+        prepared = transformer.prepare(
+            [side.features for side in sides],
+            torch.stack([side.pooled for side in sides]),
+            grid=transformer.grid_of(latents),
+            times=torch.tensor(times.evaluations, dtype=torch.float32)[:, None],
+        )
+        alone = prepared.first()
+
+        def velocity(x: Tensor, index: int) -> Tensor:
+            if not guided[index]:
+                return transformer.velocity(x, alone, index).float()
+            condition, uncondition = transformer.velocity(x, prepared, index).float().split(1)
+            return guide(condition, uncondition, guidance=recipe.guidance, renorm=recipe.renorm)
+
+        return integrate(latents.to(device, torch.float32), times, velocity, on_step=on_step)
+
+
+class NewBieImagePipeline:
+    """NewBie-image-Exp0.1 ready to make pictures; parts are loaded when first needed."""
+
+    def __init__(self, files: ModelFiles, hosting: Hosting) -> None:
+        self.files = files
+        self.hosting = hosting
+        self.stages = Stages(files, hosting)
+        self._show_progress = sys.stderr.isatty()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "auto",
+        plan: str = "auto",
+        attention: KernelName = "auto",
+        storage: Storage = "full",
+        vae_tiling: bool = False,
+        adapters: Sequence[AdapterChoice | tuple[AdapterChoice, float]] = (),
+        allow_pickle: bool = False,
+        transformer: str | Path | None = None,
+        text_encoder: str | Path | None = None,
+        clip_model: str | Path | None = None,
+        vae: str | Path | None = None,
+        progress: bool = True,
+    ) -> Self:
+        """A pipeline over the model at `source`; headers are read and checked now, weights when first needed.
+
+        Args:
+            source: a folder or file in any of the known layouts, or a hub id to download.
+            revision: the hub's branch, tag or commit.
+            dtype: "auto" (bf16 on CUDA, float32 on a CPU), "bfloat16", "float16", "float32".
+            plan: "auto", "resident", "staged" or "offload"; see `memory`.
+            attention: which kernel; see `attention`.
+            storage: "fp8" halves the transformer's memory and changes pixels.
+            vae_tiling: decode in tiles; changes pixels slightly.
+            adapters: LoRA or LoKr files or folders, each alone (strength 1) or with its strength.
+            allow_pickle: whether .bin and .pth files may be opened, by torch's restricted reader.
+            transformer, text_encoder, clip_model, vae: take this part from another file or folder.
+
+        Raises:
+            ModelError: names the file and what is wrong with it.
+        """
+        given: dict[PartName, str | Path | None] = {
+            "transformer": transformer,
+            "text_encoder": text_encoder,
+            "clip_model": clip_model,
+            "vae": vae,
+        }
+        overrides = {name: path for name, path in given.items() if path is not None}
+        files = open_model(
+            source, revision=revision, allow_pickle=allow_pickle, overrides=overrides, progress=progress
+        )
+        hosting = choose_hosting(
+            files,
+            device=device,
+            dtype=dtype,
+            plan=plan,
+            attention=attention,
+            storage=storage,
+            tiling=vae_tiling,
+            adapters=[_with_strength(each) for each in adapters],
+        )
+        return cls(files, hosting)
+
+    def __call__(
+        self,
+        prompt: str | Sequence[str],
+        negative_prompt: str | Sequence[str] = "",
+        *,
+        height: int = 1024,
+        width: int = 1024,
+        num_inference_steps: int = 28,
+        guidance_scale: float = 4.5,
+        num_images_per_prompt: int = 1,
+        seed: int | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        solver: Solver = "euler",
+        shift: float | None = None,
+        cfg_trunc: float = float("inf"),
+        renorm: float = 0.0,
+        system_prompt: str | None = None,
+        allow_cut: bool = False,
+        callback_on_step_end: StepEnd | None = None,
+        output_type: Literal["pil", "latent"] = "pil",
+        return_dict: bool = True,
+    ) -> ImagePipelineOutput | tuple[list[Any]]:
+        """Make pictures, one after another.
+
+        Args:
+            seed: of the first picture, below 2^63; the next ones take the next seeds. Without seed and
+                generator one is drawn.
+            generator: torch's, one for all pictures or one each; wins over `seed`.
+            system_prompt: put before the prompts for Gemma; none chooses the trained one for XML or for text.
+            allow_cut: cut prompts that are too long instead of refusing them.
+            cfg_trunc: guidance acts while flow time (0 noise, 1 picture) is below this.
+
+        Returns:
+            `.images`, a list of PIL images, or of latents `[1, C, H, W]`.
+
+        Raises:
+            PictureError: a prompt too long, a size or setting that cannot be, or a picture that is no picture.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        negatives = _as_many(negative_prompt, len(prompts))
+        recipe = Recipe(
+            width=width,
+            height=height,
+            steps=num_inference_steps,
+            guidance=guidance_scale,
+            solver=solver,
+            shift=self.default_shift if shift is None else shift,
+            cfg_trunc=cfg_trunc,
+            renorm=renorm,
+        )
+        self.check(recipe)
+        encoded = self.stages.encode([*prompts, *negatives], system=system_prompt, allow_cut=allow_cut)
+        pairs = [
+            (_usable(encoded[text]), _usable(encoded[negative]))
+            for text, negative in zip(prompts, negatives, strict=True)
+            for _ in range(num_images_per_prompt)
+        ]
+        starts = self._starts(len(pairs), recipe, seed, generator)
+        images: list[Any] = []
+        for (positive, negative), start in zip(pairs, starts, strict=True):
+            latents = self._denoise(positive, negative, recipe, start, callback_on_step_end)
+            images.append(latents if output_type == "latent" else self.decode(latents))
+        return ImagePipelineOutput(images=images) if return_dict else (images,)
+
+    @property
+    def default_shift(self) -> float:
+        """The time shift the checkpoint's scheduler names, else the released model's."""
+        return self.files.shift or DEFAULT_SHIFT
+
+    def check(self, recipe: Recipe) -> None:
+        """Refuse what cannot be made.
+
+        Raises:
+            PictureError: names the setting, what was given and what can be.
+        """
+        sizes = self.stages.sizes.transformer
+        step = LATENT_REDUCTION * sizes.patch_size
+        for side, pixels, limit in (
+            ("height", recipe.height, sizes.axes_lens[1]),
+            ("width", recipe.width, sizes.axes_lens[2]),
+        ):
+            if pixels % step or not step <= pixels <= limit * step:
+                raise PictureError(
+                    f"{side} {pixels} is not a multiple of {step} from {step} to {limit * step}",
+                    code="E_PICTURE_SIZE",
+                )
+        if recipe.solver not in SOLVERS:
+            raise PictureError(f'there is no solver "{recipe.solver}"; known: {", ".join(SOLVERS)}')
+        if not 1 <= recipe.steps <= 1000:
+            raise PictureError(f"{recipe.steps} steps: from 1 to 1000 can be taken")
+        if not 0 < recipe.shift < float("inf"):
+            raise PictureError(f"shift {recipe.shift} must be a number above 0")
+
+    def forecast(self, width: int = 1024, height: int = 1024) -> Forecast:
+        """Predicted peak memory of a picture of this size."""
+        return forecast_for(self.stages.sizes, self.hosting, width, height)
+
+    def denoise(
+        self,
+        positive: Conditioning,
+        negative: Conditioning,
+        recipe: Recipe,
+        seed: int,
+        *,
+        on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Latents `[1, C, H, W]` of one picture from its own seed."""
+        start = noise(seed, self.stages.sizes.transformer.in_channels, *_latent_sides(recipe))
+        return denoise(self.stages.transformer, positive, negative, recipe, start, on_step=on_step)
+
+    def decode(self, latents: Tensor) -> Image:
+        """The picture of latents `[1, C, H, W]`.
+
+        Raises:
+            PictureError: the latents hold values that are no numbers.
+        """
+        from PIL import Image
+
+        if not bool(torch.isfinite(latents).all()):
+            raise PictureError(
+                f"the network gave values that are no numbers (in {self.hosting.dtype}); "
+                "lower the guidance, or use bfloat16 or float32",
+                code="E_PICTURE_NOT_FINITE",
+            )
+        return Image.fromarray(self.stages.autoencoder.decode(latents).numpy())
+
+    def close(self) -> None:
+        """Give back memory; parts load again when needed."""
+        self.stages.close()
+
+    def set_progress_bar_config(self, *, disable: bool) -> None:
+        """Whether steps are shown on a terminal."""
+        self._show_progress = not disable
+
+    def _denoise(
+        self,
+        positive: Conditioning,
+        negative: Conditioning,
+        recipe: Recipe,
+        start: Tensor,
+        callback: StepEnd | None,
+    ) -> Tensor:
+        times = grid(recipe.solver, recipe.steps, shift=recipe.shift).points
+        bar = tqdm(total=recipe.steps, leave=False) if self._show_progress else nullcontext()
+        with bar as shown:
+
+            def on_step(step: int, latents: Tensor) -> Tensor | None:
+                if shown is not None:
+                    shown.update()
+                if callback is None:
+                    return None
+                changed = callback(self, step, times[step + 1], {"latents": latents}) or {}
+                return changed.get("latents")
+
+            return denoise(self.stages.transformer, positive, negative, recipe, start, on_step=on_step)
+
+    def _starts(
+        self,
+        count: int,
+        recipe: Recipe,
+        seed: int | None,
+        generator: torch.Generator | Sequence[torch.Generator] | None,
+    ) -> list[Tensor]:
+        """Noise of each picture, fp32 on the CPU."""
+        channels, sides = self.stages.sizes.transformer.in_channels, _latent_sides(recipe)
+        if generator is None:
+            first = torch.seed() % 2**63 if seed is None else seed
+            if not 0 <= first <= 2**63 - count:
+                raise PictureError(f"seed {first} is not a whole number from 0 to 2^63 - 1")
+            return [noise(first + index, channels, *sides) for index in range(count)]
+        generators = [generator] * count if isinstance(generator, torch.Generator) else list(generator)
+        if len(generators) != count:
+            raise PictureError(f"{len(generators)} generators were given for {count} pictures")
+        shape = (1, channels, *sides)
+        return [torch.randn(shape, generator=each, device=each.device).float() for each in generators]
+
+
+def _latent_sides(recipe: Recipe) -> tuple[int, int]:
+    return recipe.height // LATENT_REDUCTION, recipe.width // LATENT_REDUCTION
+
+
+def _as_many(texts: str | Sequence[str], count: int) -> list[str]:
+    given = [texts] * count if isinstance(texts, str) else list(texts)
+    if len(given) != count:
+        raise PictureError(f"{len(given)} negative prompts were given for {count} prompts")
+    return given
+
+
+def _usable(found: Conditioning | PictureError) -> Conditioning:
+    if isinstance(found, PictureError):
+        raise found
+    return found
+
+
+def _with_strength(choice: AdapterChoice | tuple[AdapterChoice, float]) -> tuple[Adapter, float]:
+    adapter, strength = choice if isinstance(choice, tuple) else (choice, 1.0)
+    if not isinstance(strength, int | float):
+        raise ModelError(f"{adapter}: strength {strength!r} is not a number", code="E_MODEL_ADAPTER")
+    return (adapter if isinstance(adapter, Adapter) else read_adapter(adapter)), float(strength)
