@@ -44,7 +44,7 @@ def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set"
     )
     retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
-    retry.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
+    _engine_choice(retry)
     retry.add_argument(
         "--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set"
     )
@@ -126,7 +126,15 @@ def _selection(command: argparse.ArgumentParser, *, engine: bool = True) -> None
     )
     command.add_argument("--limit", type=_count, metavar="N", help="make N pictures at most")
     if engine:
-        command.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
+        _engine_choice(command)
+
+
+def _engine_choice(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--engine", metavar="NAME", help="engine instead of the catalog's")
+    command.add_argument("--model", metavar="SOURCE", help="model of the engine: a folder, file or hub id")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the engine"
+    )
 
 
 def _guards(command: argparse.ArgumentParser) -> None:

@@ -20,7 +20,8 @@ from newbie_core.cli.output import (
 )
 from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
 from newbie_core.engines import load_engine
-from newbie_core.errors import ReleaseError
+from newbie_core.errors import EngineChoiceError, ReleaseError
+from newbie_core.generation import Engine
 from newbie_core.plans import PlanOptions, estimate_seconds
 from newbie_core.production import History, RunOptions, RunReport, StoreMemo, draft_plan, open_run
 from newbie_core.production.draft import Draft
@@ -36,6 +37,7 @@ def _run(given: argparse.Namespace, stop: StopSignals) -> int:
     options = RunOptions(
         plan=_plan_options(given),
         engine=given.engine,
+        engine_options=engine_options(given),
         limit=given.limit,
         republish=given.republish,
         wait_seconds=given.wait,
@@ -44,7 +46,10 @@ def _run(given: argparse.Namespace, stop: StopSignals) -> int:
 
 
 def _retry(given: argparse.Namespace, stop: StopSignals) -> int:
-    return _carry_out(given, stop, RunOptions(engine=given.engine, retry=True, wait_seconds=given.wait))
+    options = RunOptions(
+        engine=given.engine, engine_options=engine_options(given), retry=True, wait_seconds=given.wait
+    )
+    return _carry_out(given, stop, options)
 
 
 def _carry_out(given: argparse.Namespace, stop: StopSignals, options: RunOptions) -> int:
@@ -114,7 +119,7 @@ def _plan(given: argparse.Namespace, _stop: StopSignals) -> int:
         memo = StoreMemo(store)
         catalog = _catalog(given, memo)
         shelf = Shelf(store, catalog.name) if store else None
-        engine = load_engine(catalog.settings.engine.name, catalog.settings.engine.options)
+        engine = _engine(catalog, given)
         draft = draft_plan(
             catalog, engine=engine, shelf=shelf, options=_plan_options(given), memo=memo, repairing=False
         )
@@ -176,7 +181,7 @@ def _tell_plan(draft: Draft, pending: int, seconds: float | None, *, json: bool)
 
 def _check(given: argparse.Namespace, _stop: StopSignals) -> int:
     catalog = open_catalog(Path(given.catalog))
-    engine = load_engine(catalog.settings.engine.name, catalog.settings.engine.options)
+    engine = _engine(catalog, given)
     options = PlanOptions(strict=given.strict)
     draft = draft_plan(
         catalog, engine=engine, shelf=None, options=options, memo=StoreMemo(None), repairing=False
@@ -339,6 +344,23 @@ def _plan_options(given: argparse.Namespace) -> PlanOptions:
         allow_empty=getattr(given, "allow_empty", False),
         strict=getattr(given, "strict", False),
     )
+
+
+def engine_options(given: argparse.Namespace) -> dict[str, str | int | bool]:
+    """Options of the engine from the command line: `--model` and each `--set NAME=VALUE`."""
+    model: str | None = getattr(given, "model", None)
+    options: dict[str, str | int | bool] = {} if model is None else {"model": model}
+    for text in getattr(given, "set", ()):
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise EngineChoiceError(f'--set "{text}" is not NAME=VALUE', code="E_ENGINE_OPTION")
+        options[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return options
+
+
+def _engine(catalog: Catalog, given: argparse.Namespace) -> Engine:
+    settings = catalog.settings.engine
+    return load_engine(settings.name, {**settings.options, **engine_options(given)})
 
 
 def _catalog(given: argparse.Namespace, memo: StoreMemo) -> Catalog:

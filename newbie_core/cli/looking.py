@@ -81,6 +81,8 @@ def _show_release(given: argparse.Namespace, shelf: Shelf, release: Release) -> 
     result(f"digest   {ref.digest}")
     result(f"made     {attestation.get('started', '?')} by {attestation.get('software', '?')}")
     result("engine   " + ", ".join(f"{name} {value}" for name, value in content.engine.items()))
+    made_on = ", ".join(f"{name} {value}" for name, value in attestation.get("environment", {}).items())
+    result(f"on       {made_on or '?'}")
     result(f"pictures {record['view']}")
     for word, found in (("held", content.held), ("failed", content.failed), ("rejected", content.rejected)):
         if found:

@@ -9,7 +9,10 @@ from newbie_core.errors import EngineChoiceError
 from newbie_core.generation import Engine
 from newbie_core.spelling import nearest
 
-ENGINES: Mapping[str, str] = {"sketch": "newbie_core.engines.sketch:SketchEngine"}
+ENGINES: Mapping[str, str] = {
+    "sketch": "newbie_core.engines.sketch:SketchEngine",
+    "newbie": "newbie_core.engines.newbie:NewbieEngine",
+}
 """Engine names and where they are."""
 
 PLUGIN_MARK = ":"

@@ -17,7 +17,7 @@ from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.adapters import AdaptedWeights, Adapter
 from newbie_core.model.attention import AttentionKernel, KernelName, choose_kernel
 from newbie_core.model.autoencoder import Autoencoder
-from newbie_core.model.conditioning import Conditioning, TextConditioner
+from newbie_core.model.conditioning import CACHE_BYTES, Conditioning, TextConditioner
 from newbie_core.model.memory import PLANS, Forecast, MemoryPlan, ModelSizes, choose_plan, forecast
 from newbie_core.model.streaming import BlockStream
 from newbie_core.model.transformer import NextDiT
@@ -56,7 +56,7 @@ class Hosting:
     storage: Storage = "full"
     tiling: bool = False
     adapters: tuple[tuple[Adapter, float], ...] = ()
-    text_cache: int = 256 * 1024**2
+    text_cache: int = CACHE_BYTES
 
 
 def sizes_of(files: ModelFiles) -> ModelSizes:
@@ -83,6 +83,7 @@ def choose_hosting(
     storage: Storage = "full",
     tiling: bool = False,
     adapters: Sequence[tuple[Adapter, float]] = (),
+    text_cache: int = CACHE_BYTES,
     side: int = 1024,
 ) -> Hosting:
     """Settle what is left open: CUDA where there is one, bf16 there and float32 on a CPU, the plan that fits.
@@ -109,6 +110,7 @@ def choose_hosting(
         storage=storage,
         tiling=tiling,
         adapters=tuple(adapters),
+        text_cache=text_cache,
     )
     if plan == "auto":
         foreseen = {

@@ -27,7 +27,7 @@ from torch import Tensor
 from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.adapters import Adapter, read_adapter
 from newbie_core.model.attention import KernelName
-from newbie_core.model.conditioning import Conditioning
+from newbie_core.model.conditioning import CACHE_BYTES, Conditioning
 from newbie_core.model.config import LATENT_REDUCTION, PartName
 from newbie_core.model.memory import Forecast
 from newbie_core.model.sampling import (
@@ -137,6 +137,7 @@ class NewBieImagePipeline:
         vae_tiling: bool = False,
         adapters: Sequence[AdapterChoice | tuple[AdapterChoice, float]] = (),
         allow_pickle: bool = False,
+        text_cache: int = CACHE_BYTES,
         transformer: str | Path | None = None,
         text_encoder: str | Path | None = None,
         clip_model: str | Path | None = None,
@@ -155,6 +156,7 @@ class NewBieImagePipeline:
             vae_tiling: decode in tiles; changes pixels slightly.
             adapters: LoRA or LoKr files or folders, each alone (strength 1) or with its strength.
             allow_pickle: whether .bin and .pth files may be opened, by torch's restricted reader.
+            text_cache: bytes of encoded texts kept for prompts that come again.
             transformer, text_encoder, clip_model, vae: take this part from another file or folder.
 
         Raises:
@@ -179,6 +181,7 @@ class NewBieImagePipeline:
             storage=storage,
             tiling=vae_tiling,
             adapters=[_with_strength(each) for each in adapters],
+            text_cache=text_cache,
         )
         return cls(files, hosting)
 

@@ -70,6 +70,7 @@ class RunOptions:
 
     Args:
         engine: an engine instead of the catalog's.
+        engine_options: options of the engine that win over the catalog's: where its model lies, say.
         limit: pictures made at most; the others wait for the next run.
         retry: only pictures that failed in the release that counts.
         republish: publish a content again that was rolled back from.
@@ -78,6 +79,7 @@ class RunOptions:
 
     plan: PlanOptions = field(default_factory=PlanOptions)
     engine: str | None = None
+    engine_options: Mapping[str, str | int | bool] = field(default_factory=dict)
     limit: int | None = None
     retry: bool = False
     republish: bool = False
@@ -334,7 +336,8 @@ def open_run(
         notes = shelf.mend()
         if options.retry:
             options = replace(options, plan=replace(options.plan, ids=_failed_ids(shelf)))
-        engine = engines(catalog.settings.engine.name, catalog.settings.engine.options)
+        chosen = {**catalog.settings.engine.options, **options.engine_options}
+        engine = engines(catalog.settings.engine.name, chosen)
         try:
             draft = draft_plan(
                 catalog, engine=engine, shelf=shelf, options=options.plan, memo=memo, repairing=True

@@ -55,7 +55,7 @@ def file_digest(path: Path, *, recheck: bool = False) -> str:
 
 
 def model_digests(files: ModelFiles, *, recheck: bool = False) -> dict[str, str]:
-    """sha256 of each weight file of a model, by "part/filename".
+    """sha256 of each weight and tokenizer file of a model, by "part/filename".
 
     Raises:
         ModelError: a file cannot be read.
@@ -63,7 +63,8 @@ def model_digests(files: ModelFiles, *, recheck: bool = False) -> dict[str, str]
     known: dict[Path, str] = {}
     digests: dict[str, str] = {}
     for name, part in files.parts.items():
-        for path in part.files:
+        tokenizer = (part.tokenizer,) if isinstance(part.tokenizer, Path) else ()
+        for path in (*part.files, *tokenizer):
             # One file may hold all four parts.
             if path not in known:
                 known[path] = file_digest(path, recheck=recheck)

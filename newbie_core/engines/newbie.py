@@ -1,0 +1,280 @@
+"""The newbie engine: NewBie-image-Exp0.1, in any layout and on any of its memory plans.
+
+One picture is one pair of prompts at one size, from its own seed: what else a run holds, in which order, and
+whether it was interrupted, changes no pixel. Texts of a chunk are encoded once each, before the first picture.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from newbie_core.digests import digest_value
+from newbie_core.errors import EngineChoiceError, PictureError
+from newbie_core.plans import Capabilities, EngineIdentity, Job
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from newbie_core.model.adapters import Adapter
+    from newbie_core.model.text_to_image import NewBieImagePipeline, Recipe
+
+MODEL_VARIABLE = "NEWBIE_MODEL"
+"""Environment variable: the model where no option names one."""
+
+MODEL_FOLDER = "models"
+"""The folder looked for when nothing names a model."""
+
+ALGORITHM = "1"
+"""Raised when a change of ours to the network or the samplers changes pixels."""
+
+_LIBRARIES = ("torch", "diffusers", "transformers", "safetensors", "tokenizers", "sentencepiece")
+
+OPTIONS: Mapping[str, str | int | bool] = {
+    "model": "",
+    "revision": "",
+    "transformer": "",
+    "text_encoder": "",
+    "clip_model": "",
+    "vae": "",
+    "adapters": "",
+    "dtype": "auto",
+    "attention": "auto",
+    "storage": "full",
+    "tiling": False,
+    "solver": "euler",
+    "shift": "",
+    "cfg_trunc": "1",
+    "renorm": "0",
+    "allow_cut": False,
+    "allow_pickle": False,
+    "device": "",
+    "plan": "auto",
+    "text_cache_mb": 256,
+}
+"""Every option with its default; docs/engines.md says what each does."""
+
+
+def default_model(given: str = "") -> str:
+    """The model to use: what is given, else $NEWBIE_MODEL, else ./models.
+
+    Raises:
+        EngineChoiceError: none of them; says how to get one.
+    """
+    found = given or os.environ.get(MODEL_VARIABLE, "")
+    if found:
+        return found
+    if Path(MODEL_FOLDER).is_dir():
+        return MODEL_FOLDER
+    raise EngineChoiceError(
+        f"no model: neither --model, nor ${MODEL_VARIABLE}, nor a folder ./{MODEL_FOLDER}. "
+        "`--model NewBie-AI/NewBie-image-Exp0.1` downloads the released one (about 20 GB); "
+        "`newbie model tiny models` writes a small random one to try the line with",
+        code="E_MODEL_NONE",
+    )
+
+
+class NewbieEngine:
+    """The network behind the engine protocol."""
+
+    def __init__(self, **options: str | int | bool) -> None:
+        from newbie_core.engines import check_options
+
+        check_options("newbie", options, OPTIONS)
+        self._options = {**OPTIONS, **options}
+        self._pipeline = self._open()
+        self._identity = self._identify()
+
+    def identity(self) -> EngineIdentity:
+        """Digests of every file, sizes, dtype, kernel, solver and adapters; not where files lie or what runs them."""
+        return self._identity
+
+    def capabilities(self) -> Capabilities:
+        """Sides in steps of 16, as far as the positions the model was trained on."""
+        sizes = self._pipeline.stages.sizes.transformer
+        step = 8 * sizes.patch_size
+        return Capabilities(
+            size_step=step,
+            smallest_side=4 * step,
+            largest_side=min(sizes.axes_lens[1:]) * step,
+            trained=True,
+            options=OPTIONS,
+        )
+
+    def environment(self) -> Mapping[str, str]:
+        """Library versions, device, memory plan, where the model came from and its revision."""
+        import torch
+
+        hosting, files = self._pipeline.hosting, self._pipeline.files
+        found = {
+            "python": platform.python_version(),
+            **{name: _version(name) for name in _LIBRARIES},
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "device": str(hosting.device),
+            "plan": hosting.plan,
+            "threads": str(torch.get_num_threads()),
+            "layout": files.layout,
+            "revision": files.revision,
+        }
+        if hosting.device.type == "cuda":
+            found["gpu"] = torch.cuda.get_device_name(hosting.device)
+            found["cuda"] = str(torch.version.cuda)
+            found["cudnn"] = str(torch.backends.cudnn.version())
+        return found
+
+    def pictures(self, jobs: Sequence[Job]) -> Iterator[Image | PictureError]:
+        """One picture a job, in order; a prompt that is too long or a picture that is no picture fails alone."""
+        texts = [text for job in jobs for text in (job.prompt, job.negative)]
+        encoded = self._pipeline.stages.encode(texts, allow_cut=bool(self._options["allow_cut"]))
+        for job in jobs:
+            positive, negative = encoded[job.prompt], encoded[job.negative]
+            try:
+                for side, found in (("prompt", positive), ("negative prompt", negative)):
+                    if isinstance(found, PictureError):
+                        raise PictureError(f"{side}: {found}", code=found.code)
+                assert not isinstance(positive, PictureError) and not isinstance(negative, PictureError)
+                recipe = self._recipe(job)
+                self._pipeline.check(recipe)
+                latents = self._pipeline.denoise(positive, negative, recipe, job.seed)
+                yield self._pipeline.decode(latents)
+            except PictureError as error:
+                yield error
+
+    def close(self) -> None:
+        """Free the weights."""
+        self._pipeline.close()
+
+    def _recipe(self, job: Job) -> Recipe:
+        from newbie_core.model.text_to_image import Recipe
+
+        return Recipe(
+            width=job.width,
+            height=job.height,
+            steps=job.steps,
+            guidance=float(job.guidance),
+            solver=str(self._options["solver"]),  # type: ignore[arg-type]  # checked when opened
+            shift=self._shift,
+            cfg_trunc=self._number("cfg_trunc"),
+            renorm=self._number("renorm"),
+        )
+
+    def _open(self) -> NewBieImagePipeline:
+        from newbie_core.model.adapters import read_adapter
+        from newbie_core.model.sampling import SOLVERS
+        from newbie_core.model.text_to_image import NewBieImagePipeline
+
+        text = {name: str(value) for name, value in self._options.items()}
+        if text["solver"] not in SOLVERS:
+            raise EngineChoiceError(
+                f'engine "newbie" has no solver "{text["solver"]}"; known: {", ".join(SOLVERS)}',
+                code="E_ENGINE_OPTION",
+            )
+        self._adapters: list[tuple[Adapter, float]] = [
+            (read_adapter(path), strength) for path, strength in parse_adapters(text["adapters"])
+        ]
+        pipeline = NewBieImagePipeline.from_pretrained(
+            default_model(text["model"]),
+            revision=text["revision"] or None,
+            device=text["device"] or None,
+            dtype=text["dtype"],
+            plan=text["plan"],
+            attention=text["attention"],  # type: ignore[arg-type]  # checked there
+            storage=text["storage"],  # type: ignore[arg-type]
+            vae_tiling=bool(self._options["tiling"]),
+            adapters=self._adapters,
+            allow_pickle=bool(self._options["allow_pickle"]),
+            text_cache=self._whole("text_cache_mb") * 1024**2,
+            transformer=text["transformer"] or None,
+            text_encoder=text["text_encoder"] or None,
+            clip_model=text["clip_model"] or None,
+            vae=text["vae"] or None,
+        )
+        self._shift = self._number("shift") if text["shift"] else pipeline.default_shift
+        return pipeline
+
+    def _identify(self) -> EngineIdentity:
+        from newbie_core.model.weights.digests import model_digests
+
+        pipeline, text = self._pipeline, {name: str(value) for name, value in self._options.items()}
+        hosting, sizes = pipeline.hosting, pipeline.stages.sizes
+        parts = {
+            "algorithm": ALGORITHM,
+            "model": _model_name(sizes.transformer.dim, sizes.transformer.n_layers),
+            "sizes": digest_value(_plain(asdict(sizes))),
+            "dtype": str(hosting.dtype).removeprefix("torch."),
+            "kernel": hosting.kernel.name,
+            "device": hosting.device.type,
+            "storage": hosting.storage,
+            "tiling": "yes" if hosting.tiling else "no",
+            "sampler": text["solver"],
+            "shift": repr(self._shift),
+            "cfg_trunc": repr(self._number("cfg_trunc")),
+            "renorm": repr(self._number("renorm")),
+            "too long": "cut" if self._options["allow_cut"] else "refused",
+            **model_digests(pipeline.files),
+        }
+        for index, (adapter, strength) in enumerate(self._adapters, start=1):
+            parts[f"adapter {index}"] = f"{adapter.file.name} {strength!r} {adapter.digest}"
+        return EngineIdentity(name="newbie", parts=parts)
+
+    def _number(self, name: str) -> float:
+        try:
+            number = float(self._options[name])
+        except ValueError:
+            number = float("nan")
+        if not number >= 0:
+            raise EngineChoiceError(
+                f'engine "newbie", option "{name}": "{self._options[name]}" is not a number from 0 up',
+                code="E_ENGINE_OPTION",
+            )
+        return number
+
+    def _whole(self, name: str) -> int:
+        return int(self._number(name))
+
+
+def parse_adapters(text: str) -> list[tuple[str, float]]:
+    """Adapters as options spell them: paths separated by commas, each with `=strength` behind it or strength 1.
+
+    Raises:
+        EngineChoiceError: a strength that is no number.
+    """
+    chosen = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        path, mark, strength = entry.rpartition("=")
+        if not mark:
+            path, strength = entry, "1"
+        try:
+            chosen.append((path, float(strength)))
+        except ValueError:
+            raise EngineChoiceError(
+                f'adapter "{entry}": "{strength}" is not a strength such as 0.8', code="E_ENGINE_OPTION"
+            ) from None
+    return chosen
+
+
+def _model_name(dim: int, layers: int) -> str:
+    """What pictures call their model: from its sizes, so that a folder's name changes nothing."""
+    return "NewBie-image-Exp0.1" if (dim, layers) == (2304, 36) else f"NextDiT {dim}x{layers}"
+
+
+def _plain(value: object) -> object:
+    """Tuples as lists and floats as text, as canonical JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return repr(value) if isinstance(value, float) else value
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
