@@ -22,6 +22,7 @@ def brand_catalog(
     catalog: str = CATALOG,
     store: str = "store",
     engine: str | None = None,
+    model: str | None = None,
     only: list[str] | None = None,
     limit: int | None = None,
     allow_shrink: bool = False,
@@ -32,11 +33,12 @@ def brand_catalog(
         catalog: the catalog's folder or file.
         store: the store's folder.
         engine: an engine instead of the catalog's.
+        model: the engine's model: a folder, a file or a hub id.
         only: globs on picture ids, such as "momo/*/*/*/poster".
         limit: pictures made at most.
         allow_shrink: accept that many variants are gone.
     """
-    options = run_options(engine=engine, only=only, limit=limit, allow_shrink=allow_shrink)
+    options = run_options(engine=engine, model=model, only=only, limit=limit, allow_shrink=allow_shrink)
     return carry_out(Path(catalog), Path(store), options)
 
 

@@ -22,6 +22,7 @@ def expression_set(
     catalog: str = CATALOG,
     store: str = "store",
     engine: str | None = None,
+    model: str | None = None,
     only: list[str] | None = None,
     limit: int | None = None,
     strict: bool = False,
@@ -32,11 +33,12 @@ def expression_set(
         catalog: the catalog's folder or file.
         store: the store's folder.
         engine: an engine instead of the catalog's.
+        model: the engine's model: a folder, a file or a hub id.
         only: globs on picture ids, such as "aria/*".
         limit: pictures made at most.
         strict: any rejected row stops the set.
     """
-    options = run_options(engine=engine, only=only, limit=limit, strict=strict)
+    options = run_options(engine=engine, model=model, only=only, limit=limit, strict=strict)
     return carry_out(Path(catalog), Path(store), options)
 
 

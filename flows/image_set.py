@@ -20,6 +20,7 @@ def image_set(
     catalog: str,
     store: str = "store",
     engine: str | None = None,
+    model: str | None = None,
     only: list[str] | None = None,
     limit: int | None = None,
     strict: bool = False,
@@ -31,10 +32,13 @@ def image_set(
         catalog: the catalog's folder or file.
         store: the store's folder.
         engine: an engine instead of the catalog's.
+        model: the engine's model: a folder, a file or a hub id.
         only: globs on picture ids.
         limit: pictures made at most.
         strict: any rejected row stops the set.
         allow_shrink: accept that many pictures are gone.
     """
-    options = run_options(engine=engine, only=only, limit=limit, strict=strict, allow_shrink=allow_shrink)
+    options = run_options(
+        engine=engine, model=model, only=only, limit=limit, strict=strict, allow_shrink=allow_shrink
+    )
     return carry_out(Path(catalog), Path(store), options)

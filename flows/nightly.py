@@ -26,7 +26,7 @@ class NightError(NewbieError):
 
 @flow(name="nightly", persist_result=False)
 def nightly(
-    catalogs: str = "catalogs", store: str = "store", engine: str | None = None
+    catalogs: str = "catalogs", store: str = "store", engine: str | None = None, model: str | None = None
 ) -> list[dict[str, Any]]:
     """Make what changed in every set, and publish it.
 
@@ -34,6 +34,7 @@ def nightly(
         catalogs: the folder whose folders and workbooks are the sets.
         store: the store's folder.
         engine: an engine instead of each catalog's own.
+        model: the engine's model: a folder, a file or a hub id.
 
     Raises:
         NightError: naming the sets that failed.
@@ -42,7 +43,9 @@ def nightly(
     reports: list[dict[str, Any]] = []
     failed: list[str] = []
     for catalog in find_catalogs(Path(catalogs)):
-        state: State[dict[str, Any]] = image_set(str(catalog), store=store, engine=engine, return_state=True)
+        state: State[dict[str, Any]] = image_set(
+            str(catalog), store=store, engine=engine, model=model, return_state=True
+        )
         if state.is_completed():
             reports.append(state.result())
         else:

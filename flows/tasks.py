@@ -74,6 +74,7 @@ def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
 def run_options(
     *,
     engine: str | None = None,
+    model: str | None = None,
     only: list[str] | None = None,
     limit: int | None = None,
     strict: bool = False,
@@ -81,7 +82,7 @@ def run_options(
 ) -> RunOptions:
     """A flow's parameters as a run's options."""
     plan = PlanOptions(only=tuple(only or ()), strict=strict, allow_shrink=allow_shrink)
-    return RunOptions(plan=plan, engine=engine, limit=limit)
+    return RunOptions(plan=plan, engine=engine, engine_options={"model": model} if model else {}, limit=limit)
 
 
 def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]:

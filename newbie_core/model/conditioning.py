@@ -132,9 +132,13 @@ class TextConditioner:
         device: torch.device | str,
         dtype: torch.dtype = torch.bfloat16,
         embedding_device: torch.device | str | None = None,
+        streamed: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> Self:
         """Over two parts of a model: tokenizers are read now, weights when first needed.
+
+        Args:
+            streamed: whether Gemma's layers visit the device one at a time.
 
         Raises:
             ModelError: a tokenizer is missing, damaged, or another model's.
@@ -149,7 +153,11 @@ class TextConditioner:
                 jina_source, rows=jina_config(clip_model).vocab_size, name=jina_name
             ),
             load_gemma=lambda: GemmaEncoder.load(
-                text_encoder, device=device, dtype=dtype, embedding_device=embedding_device
+                text_encoder,
+                device=device,
+                dtype=dtype,
+                embedding_device=embedding_device,
+                streamed=streamed,
             ),
             load_jina=lambda: JinaEncoder.load(clip_model, device=device, dtype=dtype),
             cache_bytes=cache_bytes,

@@ -3,7 +3,7 @@
 =========  ===========================================================================================
 resident   all parts stay on the device: fastest, no loading between chunks
 staged     Gemma, freed, Jina, freed, then transformer and decoder
-offload    as staged, and the transformer's blocks visit the device one at a time
+offload    as staged, and Gemma's layers and the transformer's blocks visit the device one at a time
 =========  ===========================================================================================
 
 The three give the same pixels on one machine.
@@ -91,7 +91,7 @@ def forecast(
         tiling: whether decoding is tiled.
     """
     blocks, rest = _transformer_bytes(sizes.transformer, item, fp8=fp8)
-    gemma = _gemma_bytes(sizes.text_encoder, item, embedding=embedding_on_device)
+    gemma, gemma_layer = _gemma_bytes(sizes.text_encoder, item, embedding=embedding_on_device)
     jina = _jina_parameters(sizes.clip_model) * item
     decoder = _decoder_parameters(sizes.vae) * item
     work = {
@@ -103,7 +103,7 @@ def forecast(
         "resident": (blocks + rest + gemma + jina + decoder,) * 3,
         "staged": (max(gemma, jina), blocks + rest + decoder, blocks + rest + decoder),
         "offload": (
-            max(gemma, jina),
+            max(gemma_layer * _STREAMED_BLOCKS, jina),
             _streamed(sizes.transformer, blocks) + rest + decoder,
             _streamed(sizes.transformer, blocks) + rest + decoder,
         ),
@@ -136,12 +136,14 @@ def _streamed(config: TransformerConfig, blocks: int) -> int:
     return blocks * _STREAMED_BLOCKS // (config.n_layers + 2 * config.n_refiner_layers)
 
 
-def _gemma_bytes(config: GemmaConfig, item: int, *, embedding: bool) -> int:
-    """Bytes of what is loaded: not the last layer, not the final norm."""
+def _gemma_bytes(config: GemmaConfig, item: int, *, embedding: bool) -> tuple[int, int]:
+    """Bytes of what is loaded (not the last layer, not the final norm), and of one layer."""
     last = f"layers.{config.num_hidden_layers - 1}."
     skipped = (last, "norm.") if embedding else (last, "norm.", "embed_tokens.")
     shapes = expected_gemma_shapes(config)
-    return sum(prod(shape) for name, shape in shapes.items() if not name.startswith(skipped)) * item
+    total = sum(prod(shape) for name, shape in shapes.items() if not name.startswith(skipped))
+    layer = sum(prod(shape) for name, shape in shapes.items() if name.startswith(last))
+    return total * item, layer * item
 
 
 def _jina_parameters(config: JinaConfig) -> int:

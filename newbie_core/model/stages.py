@@ -166,6 +166,7 @@ class Stages:
             device=hosting.device,
             dtype=hosting.dtype,
             embedding_device="cpu",
+            streamed=hosting.plan == "offload",
             cache_bytes=hosting.text_cache,
         )
 

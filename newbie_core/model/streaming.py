@@ -62,6 +62,21 @@ class BlockStream:
         _assign(self._blocks[index], self._masters[index])
 
 
+def stream_layers(model: nn.Module, device: torch.device) -> BlockStream:
+    """Stream `model.layers` of a transformers model, and move the rest of it to `device`.
+
+    Its layers are fetched as they are called, by a hook, for their loop is not ours.
+    """
+    layers: nn.ModuleList = model.layers  # type: ignore[assignment]
+    stream = BlockStream(layers, device)
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda module, _: stream.fetch(module) and None)
+    for name, child in model.named_children():
+        if name != "layers":
+            child.to(device)
+    return stream
+
+
 def _masters(block: nn.Module, *, pin: bool) -> dict[str, Tensor]:
     """The block's weights in main memory, pinned for copies that do not wait."""
     kept = {}

@@ -15,6 +15,7 @@ from transformers import Gemma3TextConfig, Gemma3TextModel, JinaEmbeddingsV3Conf
 
 from newbie_core.errors import ModelError
 from newbie_core.model.config import GemmaConfig, JinaConfig
+from newbie_core.model.streaming import stream_layers
 from newbie_core.model.weights.config_from_shapes import gemma_config, jina_config
 from newbie_core.model.weights.loading import load_into
 from newbie_core.model.weights.part import Part
@@ -63,12 +64,14 @@ class GemmaEncoder:
         device: torch.device | str,
         dtype: torch.dtype = torch.bfloat16,
         embedding_device: torch.device | str | None = None,
+        streamed: bool = False,
     ) -> Self:
         """The encoder with `part`'s weights.
 
         Args:
             embedding_device: where the token embedding stays; "cpu" saves 1.25 GiB of the device's memory, and
                 vectors are looked up there and moved. None means `device`.
+            streamed: whether layers stay in main memory and visit the device one at a time.
 
         Raises:
             ModelError: tensors missing, unexpected or of another shape.
@@ -89,7 +92,7 @@ class GemmaEncoder:
         load_into(
             model,
             replace(part, read=read),
-            device=device,
+            device="cpu" if streamed else device,
             dtype=dtype,
             skip=(last, "norm.", "embed_tokens."),
         )
@@ -98,6 +101,8 @@ class GemmaEncoder:
         load_into(
             embedding, table, device=device if embedding_device is None else embedding_device, dtype=dtype
         )
+        if streamed:
+            stream_layers(model, torch.device(device))
         return cls(model, embedding, device=torch.device(device), where=str(part.files[0]))
 
     def encode(self, ids: Sequence[int]) -> Tensor:

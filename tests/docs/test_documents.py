@@ -10,6 +10,7 @@ import pytest
 
 from newbie_core.catalogs.settings import Settings, load_settings
 from newbie_core.cli.arguments import make_parser
+from newbie_core.engines.newbie import OPTIONS
 from newbie_core.production import report
 from newbie_core.prompts.document import CHARACTER_FIELDS, GENERAL_FIELDS, SCENE_FIELDS
 from newbie_core.sheets import CORE_COLUMNS
@@ -82,7 +83,7 @@ def test_every_documented_command_line_parses():
 
 def test_every_dependency_has_its_line():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     names = {re.split(r"[<>=\[]", requirement)[0] for requirement in wanted}
     listed = set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "dependencies.md").read_text(), re.M))
     assert names == listed
@@ -93,6 +94,12 @@ def test_every_setting_is_documented():
     nested = {"picture": "picture.steps", "engine": "engine.name", "limits": "limits.rows"}
     for name in Settings.__dataclass_fields__:
         assert f"`{nested.get(name, name)}`" in text, name
+
+
+def test_every_option_of_the_newbie_engine_is_documented():
+    text = (ROOT / "docs" / "model.md").read_text()
+    for name in OPTIONS:
+        assert re.search(rf"^\| [^|]*`{name}`", text, re.M), name
 
 
 def test_every_field_of_a_prompt_is_documented():
