@@ -3,8 +3,8 @@
 A worker is `python -m newbie_core.sandbox module:function`; parent and child exchange
 length-prefixed JSON over pipes. The child cannot write files, and dies with its parent::
 
-    with Worker("newbie_core.sheets.child:read", limits) as worker:
-        answer = worker.call({"path": "cast.xlsx"}, seconds=20)
+    with Worker("tests.sandbox_targets:double", SandboxLimits()) as worker:
+        assert worker.call(21, seconds=20) == 42
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ class Autoencoder:
     def decode(self, latents: Tensor) -> Tensor:
         """`[1, C, H, W]` latents → `[8·H, 8·W, 3]` uint8 on the CPU."""
         z = latents / self.config.scaling_factor + self.config.shift_factor
-        pixels = self.module.decode(z.to(self.module.device, self.module.dtype), return_dict=False)[0]
+        # cuDNN may choose among kernels that differ in rounding; the same one is taken every time.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            pixels = self.module.decode(z.to(self.module.device, self.module.dtype), return_dict=False)[0]
         return to_bytes(pixels)[0].cpu()
 
     @torch.inference_mode()

@@ -2,7 +2,10 @@
 
 The two encoders see different strings: Gemma the system prompt and the prompt, Jina the prompt alone::
 
-    conditioner = TextConditioner.from_parts(parts["text_encoder"], parts["clip_model"], device="cuda")
+    from newbie_core.model.weights.layouts import open_model
+
+    parts = open_model("models/").parts
+    conditioner = TextConditioner.from_parts(parts["text_encoder"], parts["clip_model"], device="cpu")
     conditioning = conditioner.encode("<general_tags>\\n<count>1girl</count>\\n</general_tags>")
     conditioner.release()  # the encoders; what was encoded stays
 

@@ -112,16 +112,23 @@ def differences(path: str | Path) -> list[Difference]:
     """
     golden = _read(Path(path))
     results = _trajectory(golden) if "in.z" in golden.tensors else _forward(golden)
-    found = []
-    for name, ours in results:
-        theirs = golden.tensors[name]
-        if ours.shape != theirs.shape:
-            raise ModelError(
-                f"{path}: {name} is {list(theirs.shape)}, ours {list(ours.shape)}", code="E_MODEL_GOLDEN"
-            )
-        largest = (ours.double() - theirs.double()).abs().max().item()
-        found.append(Difference(output=name, largest=largest, tolerance=TOLERANCES[name]))
-    return found
+    try:
+        return [_compare(name, ours, golden.tensors[name]) for name, ours in results]
+    except KeyError as error:
+        raise ModelError(
+            f"{path}: not a golden file: it lacks {error}; fetch it again", code="E_MODEL_GOLDEN"
+        ) from None
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: not a golden file: its inputs or outputs do not fit its network: {error}", code="E_MODEL_GOLDEN"
+        ) from None
+
+
+def _compare(name: str, ours: Tensor, theirs: Tensor) -> Difference:
+    if ours.shape != theirs.shape:
+        raise ValueError(f"{name} is {list(theirs.shape)}, ours {list(ours.shape)}")
+    largest = (ours.double() - theirs.double()).abs().max().item()
+    return Difference(output=name, largest=largest, tolerance=TOLERANCES[name])
 
 
 def _read(path: Path) -> _Golden:
@@ -129,11 +136,12 @@ def _read(path: Path) -> _Golden:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-        settings = json.loads(metadata["config"])
+        settings, fixture = json.loads(metadata["config"]), json.loads(metadata["fixture"])
+        if not isinstance(settings, dict) or not isinstance(fixture, dict):
+            raise ValueError("its config and fixture must be JSON tables")
         if not settings.get("qk_norm", True):
             raise ValueError("qk_norm is false: the network always normalises queries and keys")
         config = TransformerConfig.from_mapping(settings)
-        fixture = json.loads(metadata["fixture"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: not a golden file: {error}", code="E_MODEL_GOLDEN") from None
     weights = {

@@ -3,9 +3,9 @@
 Time runs forward: 0 is noise, 1 the picture, and the model gives dx/dt = data − noise. In sigmas, as schedulers of
 diffusers and ComfyUI count, sigma = 1 − t. The verbs in order::
 
-    times = grid(solver, steps, shift)           # where the model is asked, known before the first step
-    x = noise(seed, channels, height, width)
-    x = integrate(x, times, velocity, solver)    # velocity(x, number of the time) → dx/dt
+    times = grid("euler", 28, shift=6.0)               # where the model is asked, known before the first step
+    x = noise(seed=7, channels=16, height=8, width=8)
+    x = integrate(x, times, lambda x, call: -x)        # the network in the lambda's place: (latents, call) → dx/dt
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The pipeline: a prompt and a seed in, a picture out.
+"""The pipeline: a prompt and a seed in, a picture out::
 
     from newbie_core.model import NewBieImagePipeline
 
     pipe = NewBieImagePipeline.from_pretrained("models/")
-    picture = pipe(prompt="<character_1><gender>1girl</gender></character_1>", seed=7).images[0]
+    prompt = "<character_1><gender>1girl</gender></character_1>"
+    picture = pipe(prompt=prompt, height=256, width=256, num_inference_steps=4, seed=7).images[0]
     picture.save("success_output.png")
 
 XML, tags and prose are all taken. One picture is one pair of prompts at one size: what else is made before, beside

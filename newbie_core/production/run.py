@@ -2,7 +2,7 @@
 
 ::
 
-    with open_run(path, store=store, engines=load_engine, options=RunOptions()) as run:
+    with open_run(path, store=store, root=root, engines=load_engine) as run:
         for chunk in run.chunks():
             run.make(chunk)
         report = run.publish()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -239,3 +241,37 @@ def _sha256(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_digest(model: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "cast.csv"
+    rows = "".join(f"aria_{number},1girl,silver_hair,128x128,12\n" for number in range(6))
+    sheet.write_text("id,gender,appearance,size,steps\n" + rows)
+
+    def arguments(store: str) -> list[str]:
+        common = ["run", str(sheet), "--engine", "newbie", "--model", str(model), "--json"]
+        return [*common, "--store", str(tmp_path / store)]
+
+    whole = json.loads(newbie(*arguments("whole")).stdout)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "newbie_core.cli", *arguments("killed")],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 100
+    while process.poll() is None and not _made(tmp_path / "killed") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    kept = _made(tmp_path / "killed")
+    resumed = json.loads(newbie(*arguments("killed")).stdout)
+    assert resumed["digest"] == whole["digest"]
+    made = _made(tmp_path / "killed")
+    assert 0 < len(kept) < len(made) == 6
+    assert {path: made[path] for path in kept} == kept, "a picture that was there was made again"
+
+
+def _made(store: Path) -> dict[Path, int]:
+    """The records of pictures in the store, and when they were written."""
+    return {path: path.stat().st_mtime_ns for path in store.glob("actions/*/*") if len(path.name) == 64}
