@@ -79,6 +79,9 @@ class SdpaKernel:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]) -> Tensor:
         """See AttentionKernel."""
+        if query.shape[1] != key.shape[1] and not self._takes_groups(query):
+            times = query.shape[1] // key.shape[1]
+            key, value = (part.repeat_interleave(times, dim=1) for part in (key, value))
         if len(set(lengths)) == 1:
             split = (len(lengths), lengths[0])
             parts = (part.unflatten(0, split).transpose(1, 2) for part in (query, key, value))
@@ -88,6 +91,16 @@ class SdpaKernel:
             heads_first = (part.transpose(0, 1).unsqueeze(0) for part in (q, k, v))
             outputs.append(_attend(*heads_first).squeeze(0).transpose(0, 1))
         return torch.cat(outputs)
+
+    def _takes_groups(self, query: Tensor) -> bool:
+        """Whether fewer key heads than query heads are taken as they are.
+
+        CUDA's memory-efficient kernel, the only fused one for float32, refuses them; source: PyTorch's
+        documentation of enable_gqa.
+        """
+        if self._backend is SDPBackend.EFFICIENT_ATTENTION:
+            return False
+        return query.device.type != "cuda" or query.dtype in _HALF
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -160,13 +173,18 @@ def choose_kernel(name: str, *, device: torch.device, dtype: torch.dtype) -> Att
         if name == "flash-attn":
             raise ModelError(f"flash-attn cannot be used: {problem}", code="E_MODEL_KERNEL")
     if name in ("auto", "sdpa"):
-        usable = device.type == "cpu" or dtype in _HALF
+        usable = device.type == "cpu" or (dtype in _HALF and _is_ampere(device))
         name = "sdpa-flash" if usable else "sdpa-efficient"
     if device.type == "cpu" and name not in ("sdpa-flash", "sdpa-math"):
         raise ModelError(f"{name} needs a CUDA device; take sdpa-flash or sdpa-math", code="E_MODEL_KERNEL")
     if device.type == "cuda" and name == "sdpa-flash" and dtype not in _HALF:
         raise ModelError(f"sdpa-flash on CUDA takes fp16 or bf16, not {dtype}", code="E_MODEL_KERNEL")
     return SdpaKernel(name, _SDPA_BACKENDS[name])
+
+
+def _is_ampere(device: torch.device) -> bool:
+    """Whether a GPU is new enough for PyTorch's flash kernel; taken to be where there is none to ask."""
+    return not torch.cuda.is_available() or torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _flash_attn_problem(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -176,6 +194,8 @@ def _flash_attn_problem(device: torch.device, dtype: torch.dtype) -> str | None:
         return f"it needs a CUDA device, not {device}"
     if dtype not in _HALF:
         return f"it takes fp16 or bf16, not {dtype}"
+    if not _is_ampere(device):
+        return "it needs a GPU of compute capability 8.0 or newer"
     if importlib.util.find_spec("flash_attn") is None:
         return 'it is not installed; `pip install "newbie-assets[flash]"` builds it'
     return None

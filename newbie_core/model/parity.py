@@ -120,7 +120,8 @@ def differences(path: str | Path) -> list[Difference]:
         ) from None
     except (RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
-            f"{path}: not a golden file: its inputs or outputs do not fit its network: {error}", code="E_MODEL_GOLDEN"
+            f"{path}: not a golden file: its inputs or outputs do not fit its network: {error}",
+            code="E_MODEL_GOLDEN",
         ) from None
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.adapters import Adapter, read_adapter
-from newbie_core.model.attention import KernelName
+from newbie_core.model.attention import KernelName, choose_kernel
 from newbie_core.model.conditioning import CACHE_BYTES, Conditioning
 from newbie_core.model.config import LATENT_REDUCTION, PartName
 from newbie_core.model.memory import Forecast
@@ -115,6 +115,14 @@ def denoise(
         return integrate(latents.to(device, torch.float32), times, velocity, on_step=on_step)
 
 
+class Pictures(ImagePipelineOutput):
+    """What a call gives: `.images`, as diffusers' pipelines do, and `.save` for the usual single one."""
+
+    def save(self, path: str | Path, **options: Any) -> None:
+        """Write the first picture, as PIL's `Image.save` does."""
+        self.images[0].save(path, **options)
+
+
 class NewBieImagePipeline:
     """NewBie-image-Exp0.1 ready to make pictures; parts are loaded when first needed."""
 
@@ -132,6 +140,7 @@ class NewBieImagePipeline:
         revision: str | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype = "auto",
+        torch_dtype: torch.dtype | None = None,
         plan: str = "auto",
         attention: KernelName = "auto",
         storage: Storage = "full",
@@ -150,7 +159,8 @@ class NewBieImagePipeline:
         Args:
             source: a folder or file in any of the known layouts, or a hub id to download.
             revision: the hub's branch, tag or commit.
-            dtype: "auto" (bf16 on CUDA, float32 on a CPU), "bfloat16", "float16", "float32".
+            dtype: "auto" (bf16 on CUDA, float32 on a CPU), "bfloat16", "float16", "float32", or torch's own.
+            torch_dtype: diffusers' name for the same.
             plan: "auto", "resident", "staged" or "offload"; see `memory`.
             attention: which kernel; see `attention`.
             storage: "fp8" halves the transformer's memory and changes pixels.
@@ -176,7 +186,7 @@ class NewBieImagePipeline:
         hosting = choose_hosting(
             files,
             device=device,
-            dtype=dtype,
+            dtype=torch_dtype or dtype,
             plan=plan,
             attention=attention,
             storage=storage,
@@ -207,7 +217,7 @@ class NewBieImagePipeline:
         callback_on_step_end: StepEnd | None = None,
         output_type: Literal["pil", "latent"] = "pil",
         return_dict: bool = True,
-    ) -> ImagePipelineOutput | tuple[list[Any]]:
+    ) -> Pictures | tuple[list[Any]]:
         """Make pictures, one after another.
 
         Args:
@@ -248,7 +258,7 @@ class NewBieImagePipeline:
         for (positive, negative), start in zip(pairs, starts, strict=True):
             latents = self._denoise(positive, negative, recipe, start, callback_on_step_end)
             images.append(latents if output_type == "latent" else self.decode(latents))
-        return ImagePipelineOutput(images=images) if return_dict else (images,)
+        return Pictures(images=images) if return_dict else (images,)
 
     @property
     def default_shift(self) -> float:
@@ -311,6 +321,15 @@ class NewBieImagePipeline:
                 code="E_PICTURE_NOT_FINITE",
             )
         return Image.fromarray(self.stages.autoencoder.decode(latents).numpy())
+
+    def to(self, device: str | torch.device) -> Self:
+        """Run on another device from now on; parts load there when needed."""
+        self.stages.close()
+        place = torch.device(device)
+        kernel = choose_kernel("auto", device=place, dtype=self.hosting.dtype)
+        self.hosting = replace(self.hosting, device=place, kernel=kernel)
+        self.stages = Stages(self.files, self.hosting)
+        return self
 
     def close(self) -> None:
         """Give back memory; parts load again when needed."""
