@@ -10,7 +10,17 @@ from pathlib import Path
 
 from benchmarks.report import Report, machine
 
-NAMES = ("png", "planning", "line", "nothing_changed", "prefect_path")
+NAMES = (
+    "png",
+    "planning",
+    "line",
+    "nothing_changed",
+    "prefect_path",
+    "model_forward",
+    "model_counts",
+    "model_memory",
+    "model_gpu",
+)
 RESULTS = Path(__file__).with_name("results.md")
 
 

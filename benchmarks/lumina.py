@@ -109,7 +109,8 @@ def our_network(sizes: TransformerConfig, *, device: torch.device | str, dtype: 
         model.to_empty(device=device)
         draw(model)
         model.kernel = choose_kernel("auto", device=torch.device(device), dtype=dtype)
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    return model
 
 
 def their_network(model: NextDiT) -> Lumina2Transformer2DModel:

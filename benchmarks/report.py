@@ -13,7 +13,7 @@ from pathlib import Path
 
 Value = str | float | int
 
-_PACKAGES = ("Pillow", "numpy", "zlib-ng", "orjson", "jinja2", "lxml", "openpyxl")
+_PACKAGES = ("Pillow", "numpy", "zlib-ng", "orjson", "jinja2", "lxml", "openpyxl", "torch", "diffusers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,6 @@ class _Line:
         self.outcomes: list[Outcome] = []
         self._store = store
         self._identity = engine.identity()
-        self._fingerprint = self._identity.fingerprint
         self._source_type = TRAINED if engine.capabilities().trained else DRAWN
         self._environment = dict(engine.environment())
         self._environment_id = digest_value(self._environment)
@@ -216,23 +215,33 @@ class _Line:
     def _record(self, job: Job) -> PictureRecord:
         from newbie_core.prompts.parsing import parse_prompt
 
-        parts = self._identity.parts
-        return PictureRecord(
-            prompt=job.prompt,
-            flat=parse_prompt(job.prompt, extra_fields=_fields_of(job.prompt)).flatten(),
-            negative=job.negative,
-            seed=job.seed,
-            width=job.width,
-            height=job.height,
-            steps=job.steps,
-            guidance=job.guidance,
-            sampler=parts.get("sampler", self._identity.name),
-            engine=self._identity.name,
-            fingerprint=self._fingerprint,
-            model=parts.get("model", self._identity.name),
-            key=job.key,
-            source_type=self._source_type,
-        )
+        flat = parse_prompt(job.prompt, extra_fields=_fields_of(job.prompt)).flatten()
+        return record_of(job, flat, self._identity, self._source_type)
+
+
+def record_of(job: Job, flat: str, identity: EngineIdentity, source_type: str) -> PictureRecord:
+    """What a picture file says of itself.
+
+    Args:
+        flat: the prompt as one line of tags, for programs that know no XML.
+        source_type: IPTC's digital source type, `DRAWN` or `TRAINED`.
+    """
+    return PictureRecord(
+        prompt=job.prompt,
+        flat=flat,
+        negative=job.negative,
+        seed=job.seed,
+        width=job.width,
+        height=job.height,
+        steps=job.steps,
+        guidance=job.guidance,
+        sampler=identity.parts.get("sampler", identity.name),
+        engine=identity.name,
+        fingerprint=identity.fingerprint,
+        model=identity.parts.get("model", identity.name),
+        key=job.key,
+        source_type=source_type,
+    )
 
 
 def _environment_bytes(environment: Mapping[str, str]) -> bytes:
@@ -246,4 +255,4 @@ def _fields_of(xml: str) -> frozenset[str]:
     return frozenset(part.split(">", 1)[0] for part in xml.split("<") if part[:1].isalpha())
 
 
-__all__ = ["Engine", "Failed", "Made", "NewbieError", "Outcome", "generate", "recall_made"]
+__all__ = ["Engine", "Failed", "Made", "NewbieError", "Outcome", "generate", "recall_made", "record_of"]

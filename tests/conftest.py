@@ -14,6 +14,11 @@ os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="newbie-prefect-")
 os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
 os.environ.pop("PREFECT_API_URL", None)
 os.environ.pop("NEWBIE_STORE", None)
+os.environ.pop("NEWBIE_MODEL", None)
+# torch's threads wait for each other by spinning: with as many test processes as cores, one each is fastest.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is remembered of weight files stays out of the person's own cache.
+os.environ["NEWBIE_CACHE"] = tempfile.mkdtemp(prefix="newbie-cache-")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,8 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from newbie_core.cli.model_arguments import add_model_commands
+
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
 
@@ -29,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_making(commands)
     _add_looking(commands)
     _add_keeping(commands)
+    add_model_commands(commands)
     return parser
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.catalogs import Catalog, open_catalog, with_engine
 from newbie_core.cli.looking import diff, releases, show
+from newbie_core.cli.options import engine_options
 from newbie_core.cli.output import (
     Meter,
     change_lines,
@@ -20,7 +22,7 @@ from newbie_core.cli.output import (
 )
 from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
 from newbie_core.engines import load_engine
-from newbie_core.errors import EngineChoiceError, ReleaseError
+from newbie_core.errors import ReleaseError
 from newbie_core.generation import Engine
 from newbie_core.plans import PlanOptions, estimate_seconds
 from newbie_core.production import History, RunOptions, RunReport, StoreMemo, draft_plan, open_run
@@ -346,18 +348,6 @@ def _plan_options(given: argparse.Namespace) -> PlanOptions:
     )
 
 
-def engine_options(given: argparse.Namespace) -> dict[str, str | int | bool]:
-    """Options of the engine from the command line: `--model` and each `--set NAME=VALUE`."""
-    model: str | None = getattr(given, "model", None)
-    options: dict[str, str | int | bool] = {} if model is None else {"model": model}
-    for text in getattr(given, "set", ()):
-        name, mark, value = text.partition("=")
-        if not mark or not name:
-            raise EngineChoiceError(f'--set "{text}" is not NAME=VALUE', code="E_ENGINE_OPTION")
-        options[name] = {"true": True, "false": False}.get(value.lower(), value)
-    return options
-
-
 def _engine(catalog: Catalog, given: argparse.Namespace) -> Engine:
     settings = catalog.settings.engine
     return load_engine(settings.name, {**settings.options, **engine_options(given)})
@@ -366,6 +356,17 @@ def _engine(catalog: Catalog, given: argparse.Namespace) -> Engine:
 def _catalog(given: argparse.Namespace, memo: StoreMemo) -> Catalog:
     catalog = open_catalog(Path(given.catalog), snapshot=memo)
     return catalog if given.engine is None else with_engine(catalog, given.engine)
+
+
+def _model_command(place: str) -> Command:
+    """A command that needs the model's libraries: its module is imported when it is asked for."""
+
+    def run(given: argparse.Namespace, stop: StopSignals) -> int:
+        module, name = place.split(":")
+        command: Command = getattr(importlib.import_module(f"newbie_core.cli.{module}"), name)
+        return command(given, stop)
+
+    return run
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -382,6 +383,10 @@ COMMANDS: Mapping[str, Command] = {
     "verify": _verify,
     "gc": _gc,
     "export": _export,
+    "test": _model_command("single:test"),
+    "create": _model_command("interactive:create"),
+    "model": _model_command("model_commands:model"),
+    "doctor": _model_command("doctor:doctor"),
 }
 
 __all__ = ["COMMANDS"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from newbie_core.model.adapters import Adapter
+    from newbie_core.model.conditioning import Conditioning
+    from newbie_core.model.sampling import OnStep
     from newbie_core.model.text_to_image import NewBieImagePipeline, Recipe
 
 MODEL_VARIABLE = "NEWBIE_MODEL"
@@ -133,18 +135,40 @@ class NewbieEngine:
         texts = [text for job in jobs for text in (job.prompt, job.negative)]
         encoded = self._pipeline.stages.encode(texts, allow_cut=bool(self._options["allow_cut"]))
         for job in jobs:
-            positive, negative = encoded[job.prompt], encoded[job.negative]
             try:
-                for side, found in (("prompt", positive), ("negative prompt", negative)):
-                    if isinstance(found, PictureError):
-                        raise PictureError(f"{side}: {found}", code=found.code)
-                assert not isinstance(positive, PictureError) and not isinstance(negative, PictureError)
-                recipe = self._recipe(job)
-                self._pipeline.check(recipe)
-                latents = self._pipeline.denoise(positive, negative, recipe, job.seed)
-                yield self._pipeline.decode(latents)
+                yield self._picture(job, encoded)
             except PictureError as error:
                 yield error
+
+    def picture(self, job: Job, *, on_step: OnStep | None = None) -> Image:
+        """One picture, watched step by step.
+
+        Raises:
+            PictureError: it cannot be made.
+        """
+        allow_cut = bool(self._options["allow_cut"])
+        encoded = self._pipeline.stages.encode((job.prompt, job.negative), allow_cut=allow_cut)
+        return self._picture(job, encoded, on_step=on_step)
+
+    @property
+    def pipeline(self) -> NewBieImagePipeline:
+        """The network itself."""
+        return self._pipeline
+
+    def _picture(
+        self,
+        job: Job,
+        encoded: Mapping[str, Conditioning | PictureError],
+        *,
+        on_step: OnStep | None = None,
+    ) -> Image:
+        positive = _usable(encoded[job.prompt], "prompt")
+        negative = _usable(encoded[job.negative], "negative prompt")
+        recipe = self._recipe(job)
+        self._pipeline.check(recipe)
+        return self._pipeline.decode(
+            self._pipeline.denoise(positive, negative, recipe, job.seed, on_step=on_step)
+        )
 
     def close(self) -> None:
         """Free the weights."""
@@ -237,6 +261,12 @@ class NewbieEngine:
 
     def _whole(self, name: str) -> int:
         return int(self._number(name))
+
+
+def _usable(found: Conditioning | PictureError, side: str) -> Conditioning:
+    if isinstance(found, PictureError):
+        raise PictureError(f"{side}: {found}", code=found.code)
+    return found
 
 
 def parse_adapters(text: str) -> list[tuple[str, float]]:

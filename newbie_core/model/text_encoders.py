@@ -15,7 +15,7 @@ from transformers import Gemma3TextConfig, Gemma3TextModel, JinaEmbeddingsV3Conf
 
 from newbie_core.errors import ModelError
 from newbie_core.model.config import GemmaConfig, JinaConfig
-from newbie_core.model.streaming import stream_layers
+from newbie_core.model.streaming import BlockStream, stream_layers
 from newbie_core.model.weights.config_from_shapes import gemma_config, jina_config
 from newbie_core.model.weights.loading import load_into
 from newbie_core.model.weights.part import Part
@@ -50,9 +50,18 @@ class GemmaEncoder:
     loaded nor computed.
     """
 
-    def __init__(self, model: nn.Module, embedding: nn.Module, *, device: torch.device, where: str) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        embedding: nn.Module,
+        *,
+        device: torch.device,
+        where: str,
+        stream: BlockStream | None = None,
+    ) -> None:
         self._model: nn.Module | None = model
         self._embedding: nn.Module | None = embedding
+        self._stream = stream
         self._device = device
         self._where = where
 
@@ -101,9 +110,8 @@ class GemmaEncoder:
         load_into(
             embedding, table, device=device if embedding_device is None else embedding_device, dtype=dtype
         )
-        if streamed:
-            stream_layers(model, torch.device(device))
-        return cls(model, embedding, device=torch.device(device), where=str(part.files[0]))
+        stream = stream_layers(model, torch.device(device)) if streamed else None
+        return cls(model, embedding, device=torch.device(device), where=str(part.files[0]), stream=stream)
 
     def encode(self, ids: Sequence[int]) -> Tensor:
         """Hidden states [L, hidden] of one text of L tokens.
@@ -123,7 +131,7 @@ class GemmaEncoder:
 
     def release(self) -> None:
         """Free its weights."""
-        self._model = self._embedding = None
+        self._model = self._embedding = self._stream = None
 
 
 class JinaEncoder:

@@ -234,6 +234,8 @@ class NewBieImagePipeline:
         Raises:
             PictureError: a prompt too long, a size or setting that cannot be, or a picture that is no picture.
         """
+        if output_type not in ("pil", "latent"):
+            raise PictureError(f'there is no output type "{output_type}"; known: pil, latent')
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         negatives = _as_many(negative_prompt, len(prompts))
         recipe = Recipe(

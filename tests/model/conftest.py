@@ -58,10 +58,10 @@ def transformer(make_transformer: MakeTransformer) -> NextDiT:
 
 @pytest.fixture
 def make_pipeline(tiny_checkpoint: TinyCheckpoint) -> MakePipeline:
-    """Opens a pipeline over the tiny model on the CPU; keywords are `from_pretrained`'s."""
+    """Opens a pipeline over the tiny model, on the CPU unless told; keywords are `from_pretrained`'s."""
 
     def make(**options: Any) -> NewBieImagePipeline:
-        pipeline = NewBieImagePipeline.from_pretrained(tiny_checkpoint(), device="cpu", **options)
+        pipeline = NewBieImagePipeline.from_pretrained(tiny_checkpoint(), **{"device": "cpu"} | options)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 

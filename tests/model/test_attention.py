@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from newbie_core.errors import ModelError
@@ -43,7 +44,10 @@ def by_formula(query: Tensor, key: Tensor, value: Tensor, lengths: Sequence[int]
     outputs = torch.zeros_like(query, dtype=torch.float64)
     for first, last in spans(lengths):
         for head in range(query.shape[1]):
-            q, k, v = (part[first:last].double() for part in (query[:, head], key[:, head // group], value[:, head // group]))
+            q, k, v = (
+                part[first:last].double()
+                for part in (query[:, head], key[:, head // group], value[:, head // group])
+            )
             outputs[first:last, head] = (q @ k.T / math.sqrt(q.shape[-1])).softmax(dim=-1) @ v
     return outputs.float()
 
@@ -86,6 +90,25 @@ def test_grouped_heads_equal_key_heads_repeated_for_their_queries(lengths: tuple
     torch.testing.assert_close(
         kernel.attend(query, key, value, lengths), kernel.attend(query, *repeated, lengths), **ORDER
     )
+
+
+@pytest.mark.parametrize("lengths", [(5, 5), (5, 8)])
+def test_the_memory_efficient_kernel_is_never_given_grouped_heads(
+    monkeypatch: pytest.MonkeyPatch, lengths: tuple[int, ...]
+) -> None:
+    """It refuses them on CUDA; what it is given instead is the same."""
+    given: list[tuple[int, int, bool]] = []
+    compute = F.scaled_dot_product_attention
+
+    def record(query: Tensor, key: Tensor, value: Tensor, enable_gqa: bool = False) -> Tensor:
+        given.append((query.shape[1], key.shape[1], enable_gqa))
+        return compute(query, key, value, enable_gqa=enable_gqa)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", record)
+    parts = packed(lengths, heads=6, kv_heads=2)
+    found = choose_kernel("sdpa-efficient", device=CUDA, dtype=torch.float32).attend(*parts, lengths)
+    assert set(given) == {(6, 6, False)}
+    torch.testing.assert_close(found, by_formula(*parts, lengths), **ORDER)
 
 
 def test_a_sequence_of_one_token_returns_its_value() -> None:
@@ -146,7 +169,13 @@ def test_an_unknown_kernel_is_refused_with_the_known_ones() -> None:
     assert refused.value.code == "E_MODEL_KERNEL"
 
 
-def install_flash_attn(monkeypatch: pytest.MonkeyPatch, *, there: bool = True, cuda: bool = True) -> None:
+def install_flash_attn(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    there: bool = True,
+    cuda: bool = True,
+    capability: tuple[int, int] = (9, 0),
+) -> None:
     """As if the package were installed, or not, on a machine with a CUDA device, or without."""
     find_spec = importlib.util.find_spec
 
@@ -158,6 +187,7 @@ def install_flash_attn(monkeypatch: pytest.MonkeyPatch, *, there: bool = True, c
     monkeypatch.delenv(attention.FLASH_SWITCH, raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", find)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
 
 
 def test_flash_attn_is_taken_where_it_is_installed_and_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,13 +200,20 @@ def test_flash_attn_is_taken_where_it_is_installed_and_fits(monkeypatch: pytest.
     assert choose_kernel("auto", device=CPU, dtype=torch.bfloat16).name == "sdpa-flash"
 
 
+def test_an_old_gpu_gets_the_kernel_that_runs_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_flash_attn(monkeypatch, capability=(7, 5))
+    assert choose_kernel("auto", device=CUDA, dtype=torch.float16).name == "sdpa-efficient"
+    with pytest.raises(ModelError, match=r"compute capability 8\.0"):
+        choose_kernel("flash-attn", device=CUDA, dtype=torch.float16)
+
+
 @pytest.mark.parametrize("value", ["0", "false", "No", " off "])
 def test_the_environment_switches_flash_attn_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     install_flash_attn(monkeypatch)
     monkeypatch.setenv("USE_FLASH_ATTENTION", value)
     assert not flash_attn_available()
     assert choose_kernel("auto", device=CUDA, dtype=torch.bfloat16).name == "sdpa-flash"
-    with pytest.raises(ModelError, match="USE_FLASH_ATTENTION=.*switches it off"):
+    with pytest.raises(ModelError, match=r"USE_FLASH_ATTENTION=.*switches it off"):
         choose_kernel("flash-attn", device=CUDA, dtype=torch.bfloat16)
 
 

@@ -72,7 +72,14 @@ def test_sizes_that_cannot_be_built_are_refused(values: dict[str, Any], reason: 
 
 def test_upstreams_names_are_taken_and_others_left_out() -> None:
     found = TransformerConfig.from_mapping(
-        {"dim": 48, "n_heads": 2, "n_kv_heads": None, "axes_dims": [8, 8, 8], "qk_norm": True, "clip_img_dim": 3}
+        {
+            "dim": 48,
+            "n_heads": 2,
+            "n_kv_heads": None,
+            "axes_dims": [8, 8, 8],
+            "qk_norm": True,
+            "clip_img_dim": 3,
+        }
     )
     assert (found.dim, found.kv_heads, found.axes_dims) == (48, 2, (8, 8, 8))
     assert found.n_layers == 36

@@ -140,7 +140,11 @@ def test_attention_follows_its_formula() -> None:
 
 
 def test_attention_and_feed_forward_have_no_biases() -> None:
-    names = {name for layer in (Attention(24, 4, 2, 1e-6), FeedForward(8, 16)) for name, _ in layer.named_parameters()}
+    names = {
+        name
+        for layer in (Attention(24, 4, 2, 1e-6), FeedForward(8, 16))
+        for name, _ in layer.named_parameters()
+    }
     assert names == {
         "qkv.weight",
         "out.weight",

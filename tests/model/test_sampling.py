@@ -77,9 +77,11 @@ def test_as_many_calls_are_made_as_foreseen_in_their_order(solver: Solver) -> No
     assert calls == list(range(len(times.evaluations)))
 
 
-@pytest.mark.parametrize(("steps", "shift"), [(0, 6.0), (-1, 6.0), (4, 0.0), (4, -1.0), (4, math.nan), (4, math.inf)])
+@pytest.mark.parametrize(
+    ("steps", "shift"), [(0, 6.0), (-1, 6.0), (4, 0.0), (4, -1.0), (4, math.nan), (4, math.inf)]
+)
 def test_a_grid_that_cannot_be_is_refused(steps: int, shift: float) -> None:
-    with pytest.raises(ValueError, match="steps|shift"):
+    with pytest.raises(ValueError, match=r"steps|shift"):
         grid("euler", steps, shift=shift)
 
 

@@ -20,16 +20,6 @@ from newbie_core.model.weights.renames import UNUSED_NORM
 LAYOUTS = ("hub", "sharded", "port", "comfyui", "all-in-one", "consolidated")
 
 
-def open_tiny(path: Path, *, allow_pickle: bool = False) -> ModelFiles:
-    """A consolidated checkpoint is named beside the folders with the other parts, as its layout asks."""
-    checkpoints = (
-        {"transformer": next(path.glob("consolidated*"))}
-        if path.is_dir() and any(path.glob("consolidated*"))
-        else {}
-    )
-    return open_model(path, allow_pickle=allow_pickle, overrides=checkpoints)  # type: ignore[arg-type]
-
-
 def read_back(model: ModelFiles) -> dict[PartName, dict[str, Tensor]]:
     return {name: dict(part.read()) for name, part in model.parts.items()}
 
@@ -48,19 +38,19 @@ def assert_same_tensors(found: dict[PartName, dict[str, Tensor]], *, seed: int =
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_reads_back_as_the_same_model(tmp_path: Path, layout: Any, dtype: torch.dtype) -> None:
     path = write_tiny(tmp_path / "model", layout=layout, seed=3, dtype=dtype)
-    model = open_tiny(path)
-    assert model.layout == ("hub" if layout in ("sharded", "consolidated") else layout)
+    model = open_model(path)
+    assert model.layout == ("hub" if layout == "sharded" else layout)
     assert_same_tensors(read_back(model), seed=3, dtype=dtype)
 
 
 def test_a_pickled_checkpoint_reads_back_as_the_same_model(tmp_path: Path) -> None:
     path = write_tiny(tmp_path, layout="consolidated", pickled=True)
-    assert_same_tensors(read_back(open_tiny(path, allow_pickle=True)))
+    assert_same_tensors(read_back(open_model(path, allow_pickle=True)))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_tells_the_same_sizes(tmp_path: Path, layout: Any) -> None:
-    parts = open_tiny(write_tiny(tmp_path / "model", layout=layout)).parts
+    parts = open_model(write_tiny(tmp_path / "model", layout=layout)).parts
     sizes = tiny_sizes()
     transformer = config_from_shapes.transformer_config(parts["transformer"])
     for name in (
@@ -81,7 +71,7 @@ def test_every_layout_tells_the_same_sizes(tmp_path: Path, layout: Any) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_brings_tokenizers_that_give_the_same_ids(tmp_path: Path, layout: Any) -> None:
-    parts = open_tiny(write_tiny(tmp_path / "model", layout=layout)).parts
+    parts = open_model(write_tiny(tmp_path / "model", layout=layout)).parts
     text = "<n>$character_1$</n> silver_hair, smile"
     files = tiny_parts()
     for name, load in (("text_encoder", gemma_tokenizer), ("clip_model", jina_tokenizer)):
