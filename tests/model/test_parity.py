@@ -184,6 +184,7 @@ def noise_refiner_without_text(patch: pytest.MonkeyPatch) -> None:
 
     def change(model: NextDiT, arguments: dict[str, Any]) -> None:
         embedded = model._conditioning(arguments["times"], None, len(arguments["captions"]))
+        plain.clear()
         plain.update({id(block): embedded for block in model.noise_refiner})
 
     def without(self: Block, conditioning: Tensor) -> Tensor:
