@@ -90,7 +90,7 @@ def forecast(
         embedding_on_device: whether Gemma's token embedding is there too, rather than in main memory.
         tiling: whether decoding is tiled.
     """
-    blocks, rest = _transformer_bytes(sizes.transformer, item, fp8=fp8)
+    blocks, block, rest = _transformer_bytes(sizes.transformer, item, fp8=fp8)
     gemma, gemma_layer = _gemma_bytes(sizes.text_encoder, item, embedding=embedding_on_device)
     jina = _jina_parameters(sizes.clip_model) * item
     decoder = _decoder_parameters(sizes.vae) * item
@@ -104,8 +104,8 @@ def forecast(
         "staged": (max(gemma, jina), blocks + rest + decoder, blocks + rest + decoder),
         "offload": (
             max(gemma_layer * _STREAMED_BLOCKS, jina),
-            _streamed(sizes.transformer, blocks) + rest + decoder,
-            _streamed(sizes.transformer, blocks) + rest + decoder,
+            block * _STREAMED_BLOCKS + rest + decoder,
+            block * _STREAMED_BLOCKS + rest + decoder,
         ),
     }[plan]
     stages = {stage: kept + work[stage] + WORKSPACE for stage, kept in zip(work, held, strict=True)}
@@ -119,21 +119,18 @@ def choose_plan(free: int | None, forecasts: Mapping[MemoryPlan, Forecast]) -> M
     return next((plan for plan in PLANS if forecasts[plan].peak <= free), PLANS[-1])
 
 
-def _transformer_bytes(config: TransformerConfig, item: int, *, fp8: bool) -> tuple[int, int]:
-    """Bytes of the blocks, and of everything else."""
-    blocks = rest = 0
+def _transformer_bytes(config: TransformerConfig, item: int, *, fp8: bool) -> tuple[int, int, int]:
+    """Bytes of all blocks, of a modulated one, and of everything else."""
+    blocks = block = rest = 0
     for name, shape in expected_transformer_shapes(config).items():
         inside = name.startswith(("layers.", "noise_refiner.", "context_refiner."))
         stored = 1 if fp8 and inside and len(shape) == 2 and "adaLN" not in name else item
         if inside:
             blocks += prod(shape) * stored
+            block += prod(shape) * stored if name.startswith("layers.0.") else 0
         else:
             rest += prod(shape) * stored
-    return blocks, rest
-
-
-def _streamed(config: TransformerConfig, blocks: int) -> int:
-    return blocks * _STREAMED_BLOCKS // (config.n_layers + 2 * config.n_refiner_layers)
+    return blocks, block, rest
 
 
 def _gemma_bytes(config: GemmaConfig, item: int, *, embedding: bool) -> tuple[int, int]:
@@ -164,13 +161,13 @@ def _text_activations(config: GemmaConfig, item: int) -> int:
 def _transformer_activations(config: TransformerConfig, width: int, height: int, item: int) -> int:
     """The widest moment of a block over a pair of sequences, plus what `prepare` keeps.
 
-    That is the feed-forward: residual, normed input, w1's and w3's output, the gated one and their product. In
-    attention the float32 copies for the rotation are smaller than these.
+    Either the feed-forward, with residual, normed input and both inner tensors, or attention, with the float32
+    copies for the rotation.
     """
     step = LATENT_REDUCTION * config.patch_size
     tokens = 2 * (CAPTION_TOKENS + (width // step) * (height // step))
     dim = config.dim
-    feed_forward = tokens * (3 * dim + 4 * config.hidden_dim) * item
+    feed_forward = tokens * (4 * dim + 2 * config.hidden_dim) * item
     rotated = (config.n_heads + config.kv_heads) * config.head_dim
     attention = tokens * (4 * dim * item + rotated * (item + 3 * _FLOAT))
     tables = tokens * config.head_dim * _FLOAT * 2

@@ -324,12 +324,18 @@ class NewBieImagePipeline:
             )
         return Image.fromarray(self.stages.autoencoder.decode(latents).numpy())
 
-    def to(self, device: str | torch.device) -> Self:
-        """Run on another device from now on; parts load there when needed."""
+    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Self:
+        """Run on another device, or in another dtype, from now on; parts load there when needed.
+
+        The memory plan stays, and so does the attention kernel where it can run there.
+        """
         self.stages.close()
-        place = torch.device(device)
-        kernel = choose_kernel("auto", device=place, dtype=self.hosting.dtype)
-        self.hosting = replace(self.hosting, device=place, kernel=kernel)
+        place, kind = torch.device(device), dtype or self.hosting.dtype
+        try:
+            kernel = choose_kernel(self.hosting.kernel.name, device=place, dtype=kind)
+        except ModelError:
+            kernel = choose_kernel("auto", device=place, dtype=kind)
+        self.hosting = replace(self.hosting, device=place, dtype=kind, kernel=kernel)
         self.stages = Stages(self.files, self.hosting)
         return self
 

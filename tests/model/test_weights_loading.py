@@ -197,7 +197,8 @@ def test_the_memory_lies_where_the_environment_says(monkeypatch):
 def test_a_models_digests_are_named_by_part_and_file(tmp_path):
     hub = open_model(write_hub(tmp_path / "hub", STATES))
     digests = model_digests(hub)
-    assert len(digests) == 6
+    assert len(digests) == 8
+    assert sum("tokenizer" in name for name in digests) == 2
     path = tmp_path / "hub" / "vae" / "diffusion_pytorch_model.safetensors"
     expected = hashlib.sha256(path.read_bytes()).hexdigest()
     assert digests["vae/diffusion_pytorch_model.safetensors"] == expected
