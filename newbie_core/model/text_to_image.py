@@ -29,7 +29,7 @@ from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.adapters import Adapter, read_adapter
 from newbie_core.model.attention import KernelName, choose_kernel
 from newbie_core.model.conditioning import CACHE_BYTES, Conditioning
-from newbie_core.model.config import LATENT_REDUCTION, PartName
+from newbie_core.model.config import LATENT_REDUCTION, PARTS
 from newbie_core.model.memory import Forecast
 from newbie_core.model.sampling import (
     DEFAULT_SHIFT,
@@ -173,13 +173,8 @@ class NewBieImagePipeline:
         Raises:
             ModelError: names the file and what is wrong with it.
         """
-        given: dict[PartName, str | Path | None] = {
-            "transformer": transformer,
-            "text_encoder": text_encoder,
-            "clip_model": clip_model,
-            "vae": vae,
-        }
-        overrides = {name: path for name, path in given.items() if path is not None}
+        given = zip(PARTS, (transformer, text_encoder, clip_model, vae), strict=True)
+        overrides = {name: path for name, path in given if path is not None}
         files = open_model(
             source, revision=revision, allow_pickle=allow_pickle, overrides=overrides, progress=progress
         )
@@ -218,7 +213,7 @@ class NewBieImagePipeline:
         output_type: Literal["pil", "latent"] = "pil",
         return_dict: bool = True,
     ) -> Pictures | tuple[list[Any]]:
-        """Make pictures, one after another.
+        """Make pictures, one after another; `.images` holds them, or their latents `[1, C, H, W]`.
 
         Args:
             seed: of the first picture, below 2^63; the next ones take the next seeds. Without seed and
@@ -227,9 +222,6 @@ class NewBieImagePipeline:
             system_prompt: put before the prompts for Gemma; none chooses the trained one for XML or for text.
             allow_cut: cut prompts that are too long instead of refusing them.
             cfg_trunc: guidance acts while flow time (0 noise, 1 picture) is below this.
-
-        Returns:
-            `.images`, a list of PIL images, or of latents `[1, C, H, W]`.
 
         Raises:
             PictureError: a prompt too long, a size or setting that cannot be, or a picture that is no picture.
@@ -250,16 +242,14 @@ class NewBieImagePipeline:
         )
         self.check(recipe)
         encoded = self.stages.encode([*prompts, *negatives], system=system_prompt, allow_cut=allow_cut)
-        pairs = [
-            (_usable(encoded[text]), _usable(encoded[negative]))
-            for text, negative in zip(prompts, negatives, strict=True)
-            for _ in range(num_images_per_prompt)
-        ]
+        texts = [pair for pair in zip(prompts, negatives, strict=True) for _ in range(num_images_per_prompt)]
+        pairs = [(_usable(encoded[positive]), _usable(encoded[negative])) for positive, negative in texts]
         starts = self._starts(len(pairs), recipe, seed, generator)
         images: list[Any] = []
         for (positive, negative), start in zip(pairs, starts, strict=True):
             latents = self._denoise(positive, negative, recipe, start, callback_on_step_end)
-            images.append(latents if output_type == "latent" else self.decode(latents))
+            # A copy made out here is an ordinary tensor, which anyone may train on.
+            images.append(latents.clone() if output_type == "latent" else self.decode(latents))
         return Pictures(images=images) if return_dict else (images,)
 
     @property
