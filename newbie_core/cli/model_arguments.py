@@ -69,7 +69,11 @@ def _model_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="SOURCE", help="a folder, file or hub id (else $NEWBIE_MODEL)")
     command.add_argument("--revision", metavar="NAME", help="branch, tag or commit of a hub id")
     command.add_argument(
-        "--adapter", action="append", default=[], metavar="PATH[=STRENGTH]", help="LoRA or LoKr; may repeat"
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="PATH[=STRENGTH[:ALPHA]]",
+        help="LoRA or LoKr; may repeat",
     )
     command.add_argument("--plan", metavar="NAME", help="auto, resident, staged or offload")
     command.add_argument("--dtype", metavar="NAME", help="auto, float32, bfloat16 or float16")

@@ -200,7 +200,8 @@ class NewbieEngine:
                 code="E_ENGINE_OPTION",
             )
         self._adapters: list[tuple[Adapter, float]] = [
-            (read_adapter(path), strength) for path, strength in parse_adapters(text["adapters"])
+            (read_adapter(path, alpha=alpha), strength)
+            for path, strength, alpha in parse_adapters(text["adapters"])
         ]
         pipeline = NewBieImagePipeline.from_pretrained(
             default_model(text["model"]),
@@ -269,22 +270,26 @@ def _usable(found: Conditioning | PictureError, side: str) -> Conditioning:
     return found
 
 
-def parse_adapters(text: str) -> list[tuple[str, float]]:
-    """Adapters as options spell them: paths separated by commas, each with `=strength` behind it or strength 1.
+def parse_adapters(text: str) -> list[tuple[str, float, float | None]]:
+    """Adapters as options spell them: paths separated by commas, each with `=STRENGTH` or `=STRENGTH:ALPHA` behind it.
+
+    Strength is 1 when it is left out; alpha is only for files that do not hold theirs.
 
     Raises:
-        EngineChoiceError: a strength that is no number.
+        EngineChoiceError: a strength or alpha that is no number.
     """
     chosen = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
-        path, mark, strength = entry.rpartition("=")
+        path, mark, numbers = entry.rpartition("=")
         if not mark:
-            path, strength = entry, "1"
+            path, numbers = entry, "1"
+        strength, _, alpha = numbers.partition(":")
         try:
-            chosen.append((path, float(strength)))
+            chosen.append((path, float(strength), float(alpha) if alpha else None))
         except ValueError:
             raise EngineChoiceError(
-                f'adapter "{entry}": "{strength}" is not a strength such as 0.8', code="E_ENGINE_OPTION"
+                f'adapter "{entry}": "{numbers}" is not a strength such as 0.8, or 0.8:16 with an alpha',
+                code="E_ENGINE_OPTION",
             ) from None
     return chosen
 

@@ -190,7 +190,11 @@ def test_a_wrong_option_is_named(model: Path, options: dict[str, Any], named: st
 
 
 def test_adapters_are_written_with_their_strengths() -> None:
-    assert parse_adapters("a.safetensors=0.8, folder") == [("a.safetensors", 0.8), ("folder", 1.0)]
+    assert parse_adapters("a.safetensors=0.8, folder,b=1:16") == [
+        ("a.safetensors", 0.8, None),
+        ("folder", 1.0, None),
+        ("b", 1.0, 16.0),
+    ]
     assert parse_adapters(str(OPTIONS["adapters"])) == []
 
 

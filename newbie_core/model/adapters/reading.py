@@ -222,8 +222,9 @@ def _modules(
             modules[name] = factors
     if unscaled:
         raise _unusable(
-            f"{file} does not say its alpha (for {unscaled[0]} and {len(unscaled) - 1} more), so its scale is "
-            f"unknown; keep {CONFIG_NAME} beside adapter_model.safetensors and give the folder, or give alpha"
+            f"{file} does not say its alpha (for {len(unscaled)} modules, the first {unscaled[0]}), so its scale "
+            f"is unknown; keep {CONFIG_NAME} beside adapter_model.safetensors and give the folder, or give alpha "
+            "(on the command line PATH=STRENGTH:ALPHA)"
         )
     return modules
 
