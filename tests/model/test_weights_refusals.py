@@ -12,6 +12,7 @@ from newbie_core.errors import ModelError
 from newbie_core.model.config import TransformerConfig
 from newbie_core.model.weights import renames
 from newbie_core.model.weights import shape_tables as tables
+from newbie_core.model.weights.config_from_shapes import transformer_config
 from newbie_core.model.weights.headers import read_header
 from newbie_core.model.weights.layouts import open_model, open_part
 from tests.model.weights_building import (
@@ -329,7 +330,7 @@ def test_a_configuration_that_is_no_table_is_refused(tmp_path):
     assert "not valid JSON" in str(refusal(tmp_path, "vae"))
 
 
-def test_a_head_that_does_not_split_in_three_needs_a_configuration(tmp_path):
+def test_a_head_that_does_not_split_in_three_is_split_evenly_and_said_so(tmp_path, caplog):
     config = TransformerConfig(
         dim=32,
         n_layers=1,
@@ -342,9 +343,12 @@ def test_a_head_that_does_not_split_in_three_needs_a_configuration(tmp_path):
         ffn_dim=16,
     )
     path = write(tmp_path / "model.safetensors", random_state(tables.expected_transformer_shapes(config)))
-    assert 'put a config.json with "axes_dims"' in str(refusal(path))
-    write_json(tmp_path / "config.json", {"axes_dims": [4, 6, 6]})
-    assert open_part(tmp_path).name == "transformer"
+    assert transformer_config(open_part(path)).axes_dims == (4, 6, 6)
+    assert "[4, 6, 6]" in caplog.text and "axes_dims" in caplog.text
+    caplog.clear()
+    write_json(tmp_path / "config.json", {"axes_dims": [6, 6, 4]})
+    assert transformer_config(open_part(tmp_path)).axes_dims == (6, 6, 4)
+    assert not caplog.text
 
 
 def test_missing_shards_are_named(tmp_path):

@@ -6,6 +6,7 @@ among axes, norms' epsilons, the autoencoder's scale) comes from the configurati
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from newbie_core.model.config import (
     TransformerConfig,
 )
 from newbie_core.model.weights.part import Part
+
+_log = logging.getLogger(__name__)
 
 _PORT_FIELDS: Mapping[str, str] = {
     "hidden_size": "dim",
@@ -87,13 +90,7 @@ def _axes(part: Part, given: Mapping[str, Any], head: int) -> tuple[tuple[int, .
     lens = _numbers(part, given, "axes_lens") or TransformerConfig().axes_lens
     dims = _numbers(part, given, "axes_dims")
     if dims is None:
-        if head % 6:
-            raise ModelError(
-                f"{_place(part)}: a head of {head} does not split into three even axes, and no configuration says "
-                'how; put a config.json with "axes_dims" beside it',
-                code="E_MODEL_CONFIG",
-            )
-        dims = (head // 3,) * 3
+        dims = _even_thirds(part, head)
     if sum(dims) != head or len(dims) != len(lens) or any(width <= 0 or width % 2 for width in dims):
         raise ModelError(
             f'{_place(part)}: its configuration\'s "axes_dims" {list(dims)} (with "axes_lens" {list(lens)}) do not '
@@ -101,6 +98,27 @@ def _axes(part: Part, given: Mapping[str, Any], head: int) -> tuple[tuple[int, .
             code="E_MODEL_CONFIG",
         )
     return dims, lens
+
+
+def _even_thirds(part: Part, head: int) -> tuple[int, ...]:
+    """Three even widths as equal as they can be, the wider ones last: 96 is 32, 32, 32 and 16 is 4, 6, 6."""
+    if head % 2 or head < 6:
+        raise ModelError(
+            f"{_place(part)}: a head of {head} does not split into three even axes, and no configuration says "
+            'how; put a config.json with "axes_dims" beside it',
+            code="E_MODEL_CONFIG",
+        )
+    least, wider = head // 6 * 2, head % 6 // 2
+    dims = (least,) * (3 - wider) + (least + 2,) * wider
+    if wider:
+        _log.warning(
+            '%s: nothing says how a head of %d splits into axes; taken as %s. A config.json with "axes_dims" '
+            "beside it would say",
+            _place(part),
+            head,
+            list(dims),
+        )
+    return dims
 
 
 def gemma_config(part: Part) -> GemmaConfig:
@@ -134,25 +152,31 @@ def gemma_config(part: Part) -> GemmaConfig:
 
 
 def jina_config(part: Part) -> JinaConfig:
-    """The Jina tower's sizes; its heads are 64 wide.
+    """The Jina tower's sizes; its heads are 64 wide where no configuration counts them.
 
     Raises:
         ModelError: a tensor that tells a size is missing or misshapen, or the configuration disagrees.
     """
     vocabulary, width = _shape(part, "embeddings.word_embeddings.weight", 2)
-    if not width or width % JINA_HEAD_DIM:
-        raise _misshapen(part, f"width {width} is not a multiple of its heads' {JINA_HEAD_DIM}")
+    text = part.config.get("text_config", part.config)
+    heads = _whole(
+        part, text if isinstance(text, Mapping) else {}, "num_attention_heads", width // JINA_HEAD_DIM
+    )
+    if not width or not heads or width % heads:
+        raise _misshapen(
+            part,
+            f"width {width} is not a multiple of its heads' {JINA_HEAD_DIM}, and no configuration counts them",
+        )
     sizes = {
         "hidden_size": width,
         "num_hidden_layers": _depth(part, "layers"),
-        "num_attention_heads": width // JINA_HEAD_DIM,
+        "num_attention_heads": heads,
         "intermediate_size": _usual(part, ".mlp.fc1.weight", 2)[0],
         "vocab_size": vocabulary,
     }
-    text = part.config.get("text_config")
-    if isinstance(text, Mapping):
+    if isinstance(part.config.get("text_config"), Mapping):
         # Jina CLIP's own configuration names only the width of its text tower.
-        _agree(part, {"embed_dim": width}, text)
+        _agree(part, {"embed_dim": width}, part.config["text_config"])
     else:
         _agree(part, sizes, part.config)
     return JinaConfig(**sizes)
