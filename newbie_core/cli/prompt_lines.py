@@ -11,7 +11,10 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 
+from newbie_core.cli.output import say
+
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w.-]*)[^<>]*?(/?)>")
+_BLOCK = re.compile(r"\s*<(character_\d+|general_tags|scene)\b")
 _IDLE = 0.3
 """Seconds without a further line after which closed XML counts as whole."""
 
@@ -53,15 +56,22 @@ class PromptLines:
             return line.strip()
         lines = [line]
         while not self._is_whole(lines):
+            self._remind(lines)
             try:
                 line = self._next("... ")
             except EOFError:
                 break
-            if line.startswith(":"):
+            if line.startswith(":") or _begins_anew(line, lines):
                 self._kept.append(line)
                 break
             lines.append(line)
         return "\n".join(lines).strip()
+
+    def _remind(self, lines: list[str]) -> None:
+        """Say once what is still open, when the person seems to wait."""
+        elements = open_elements("\n".join(lines))
+        if elements and len(lines) == 1 and not self._more_waits(_IDLE):
+            say(f"<{elements[-1]}> is still open; go on, or end with an empty line")
 
     def _next(self, prompt: str) -> str:
         return self._kept.pop() if self._kept else self._ask(prompt)
@@ -74,6 +84,11 @@ class PromptLines:
         if lines[-1].strip():
             return not elements and not self._more_waits(_IDLE)
         return not self._more_waits(0)
+
+
+def _begins_anew(line: str, lines: list[str]) -> bool:
+    """Whether a block begins inside an open one, which no prompt has: what came before was broken off."""
+    return bool(_BLOCK.match(line) and open_elements("\n".join(lines)))
 
 
 class PipeLines(PromptLines):

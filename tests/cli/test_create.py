@@ -74,8 +74,11 @@ def test_bad_xml_is_explained_and_the_session_goes_on(session: Terminal, tmp_pat
     session.type("<character_1>\n<gender>1girl\n\n")
     session.wait_for(r"not made: .*")
     session.wait_for("prompt> ")
-    assert not list(tmp_path.glob("*.png"))
+    session.type("<character_1><gender>1girl</gender>\n")
+    session.wait_for("<character_1> is still open")
     session.type("<character_1><gender>1girl</gender></character_1>\n")
+    session.wait_for(r"not made: .*")
+    assert "line 1" in session.seen
     session.wait_for(r"output_001\.png")
 
 
@@ -140,6 +143,7 @@ def test_ctrl_c_stops_the_picture_and_keeps_the_session(session: Terminal, tmp_p
         session.type(f"{line}\n")
         session.wait_for("prompt> ")
     session.type("half a line")
+    session.wait_for("half a line")
     session.interrupt()
     session.wait_for("prompt> ")
     session.type("silver_hair\n")
