@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from newbie_core.digests import digest_bytes, digest_value
 from newbie_core.errors import NewbieError, PictureError
@@ -48,6 +48,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+
+
+class MeasuresItself(Protocol):
+    """An engine may also say what its pictures took; the run's report and the release's attestation keep it."""
+
+    def usage(self) -> Mapping[str, int]:
+        """Figures by name, such as `peak_bytes` and `predicted_peak_bytes`; nothing when it made nothing."""
+
+
+def usage_of(engine: Engine) -> dict[str, int]:
+    """What the engine measured of itself, if it does."""
+    if not hasattr(engine, "usage"):
+        return {}
+    return dict(cast(MeasuresItself, engine).usage())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,4 +269,14 @@ def _fields_of(xml: str) -> frozenset[str]:
     return frozenset(part.split(">", 1)[0] for part in xml.split("<") if part[:1].isalpha())
 
 
-__all__ = ["Engine", "Failed", "Made", "NewbieError", "Outcome", "generate", "recall_made", "record_of"]
+__all__ = [
+    "Engine",
+    "Failed",
+    "Made",
+    "NewbieError",
+    "Outcome",
+    "generate",
+    "recall_made",
+    "record_of",
+    "usage_of",
+]

@@ -18,6 +18,7 @@ from newbie_core.cli.output import (
     result,
     say,
     say_faults,
+    spoken_bytes,
     spoken_seconds,
 )
 from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
@@ -112,6 +113,9 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
     )
     result(f"digest   {report.digest}")
     result(f"pictures {report.view}")
+    if "peak_bytes" in report.usage:
+        peak, foreseen = (spoken_bytes(report.usage[name]) for name in ("peak_bytes", "predicted_peak_bytes"))
+        result(f"memory   peak {peak}, predicted {foreseen}")
     if report.failed:
         result(f"`newbie retry` makes the {len(report.failed)} failed pictures again")
 

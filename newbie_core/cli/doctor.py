@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from newbie_core.cli.output import print_json, result
-from newbie_core.cli.studio import open_engine, spoken_bytes
+from newbie_core.cli.output import print_json, result, spoken_bytes
+from newbie_core.cli.studio import open_engine
 from newbie_core.errors import NewbieError
 
 if TYPE_CHECKING:

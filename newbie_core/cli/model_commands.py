@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newbie_core.cli.output import print_json, result
-from newbie_core.cli.studio import spoken_bytes
+from newbie_core.cli.output import print_json, result, spoken_bytes
 from newbie_core.errors import ModelError
 
 if TYPE_CHECKING:

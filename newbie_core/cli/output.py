@@ -97,6 +97,11 @@ def spoken_seconds(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def spoken_bytes(count: int) -> str:
+    """Bytes as people say them: 640 MB, 8.1 GB."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 class Meter:
     """Progress with time left: a bar on a terminal, a line every ten seconds elsewhere."""
 

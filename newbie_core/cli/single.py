@@ -7,8 +7,8 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newbie_core.cli.output import print_json, result, say, spoken_seconds
-from newbie_core.cli.studio import PictureSettings, Studio, open_engine, read_prompt, spoken_bytes
+from newbie_core.cli.output import print_json, result, say, spoken_bytes, spoken_seconds
+from newbie_core.cli.studio import PictureSettings, Studio, open_engine, read_prompt
 from newbie_core.errors import PromptError
 
 if TYPE_CHECKING:

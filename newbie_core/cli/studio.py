@@ -196,8 +196,3 @@ class _Steps:
         """One more step is done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=index + 1, description="steps")
-
-
-def spoken_bytes(count: int) -> str:
-    """Bytes as people say them: 640 MB, 8.1 GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

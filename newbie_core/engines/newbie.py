@@ -11,6 +11,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from newbie_core.model.adapters import Adapter
     from newbie_core.model.conditioning import Conditioning
     from newbie_core.model.sampling import OnStep
+    from newbie_core.model.stages import PeakMemory
     from newbie_core.model.text_to_image import NewBieImagePipeline, Recipe
 
 MODEL_VARIABLE = "NEWBIE_MODEL"
@@ -91,6 +93,8 @@ class NewbieEngine:
         self._options = {**OPTIONS, **options}
         self._pipeline = self._open()
         self._identity = self._identify()
+        self._memory: PeakMemory | None = None
+        self._largest = (0, 0)
 
     def identity(self) -> EngineIdentity:
         """Digests of every file, sizes, dtype, kernel, solver and adapters; not where files lie or what runs them."""
@@ -132,6 +136,7 @@ class NewbieEngine:
 
     def pictures(self, jobs: Sequence[Job]) -> Iterator[Image | PictureError]:
         """One picture a job, in order; a prompt that is too long or a picture that is no picture fails alone."""
+        self._watch_memory()
         texts = [text for job in jobs for text in (job.prompt, job.negative)]
         encoded = self._pipeline.stages.encode(texts, allow_cut=bool(self._options["allow_cut"]))
         for job in jobs:
@@ -166,13 +171,31 @@ class NewbieEngine:
         negative = _usable(encoded[job.negative], "negative prompt")
         recipe = self._recipe(job)
         self._pipeline.check(recipe)
+        self._largest = max(self._largest, (job.width, job.height), key=prod)
         return self._pipeline.decode(
             self._pipeline.denoise(positive, negative, recipe, job.seed, on_step=on_step)
         )
 
+    def usage(self) -> Mapping[str, int]:
+        """Peak memory, measured and as it was predicted for the largest picture, and texts encoded."""
+        if self._memory is None:
+            return {}
+        width, height = self._largest
+        return {
+            "peak_bytes": self._memory.read(),
+            "predicted_peak_bytes": self._pipeline.forecast(width, height).peak,
+            "texts_encoded": self._pipeline.stages.texts.encodings_run,
+        }
+
     def close(self) -> None:
         """Free the weights."""
         self._pipeline.close()
+
+    def _watch_memory(self) -> None:
+        from newbie_core.model.stages import PeakMemory
+
+        if self._memory is None:
+            self._memory = PeakMemory(self._pipeline.hosting.device)
 
     def _recipe(self, job: Job) -> Recipe:
         from newbie_core.model.text_to_image import Recipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class RunReport:
         failed: ids that could not be made, with the reason.
         waiting: pictures left for later by `--limit`.
         view: the folder with the pictures under their names.
+        usage: what the engine measured of itself, such as `peak_bytes`.
     """
 
     catalog: str
@@ -41,6 +42,7 @@ class RunReport:
     seconds: float
     view: Path | None
     notes: Sequence[str] = field(default_factory=tuple)
+    usage: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rejected(self) -> list[Fault]:
@@ -73,5 +75,6 @@ class RunReport:
             "seconds": round(self.seconds, 3),
             "view": str(self.view) if self.view else None,
             "notes": list(self.notes),
+            "usage": dict(self.usage),
             "exit_code": self.exit_code,
         }

@@ -26,7 +26,7 @@ from typing import Any
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import Engine, Failed, Made, Outcome, generate
+from newbie_core.generation import Engine, Failed, Made, Outcome, generate, usage_of
 from newbie_core.images import software
 from newbie_core.plans import PlanOptions
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
@@ -191,6 +191,7 @@ class Run:
             seconds=time.monotonic() - self._started,
             view=view,
             notes=notes,
+            usage=usage_of(self._engine),
         )
 
     def _all_failed(self, failed: Sequence[tuple[str, str]], places: Mapping[str, Place | Entry]) -> set[str]:
@@ -291,6 +292,7 @@ class Run:
             "seconds": f"{time.monotonic() - self._started:.3f}",
             "generated": len(made),
             "environment": dict(self._engine.environment()),
+            "usage": {name: str(value) for name, value in usage_of(self._engine).items()},
             "timings": measure(made, self.plan.engine.fingerprint),
             "files": dict(self.plan.catalog.files),
             "rejected": [fault.record() for fault in self.plan.rejected()],

@@ -207,6 +207,8 @@ def test_every_example_catalog_runs(model: Path, tmp_path: Path, catalog: str) -
     assert shown["pictures"] == 1
     assert shown["engine"]["engine"] == "newbie"
     assert shown["engine"]["vae/diffusion_pytorch_model.safetensors"]
+    assert "memory   peak" in run.stdout and "predicted" in run.stdout
+    assert int(shown["attestation"]["usage"]["peak_bytes"]) > 0
     environment = shown["attestation"]["environment"]
     assert environment["revision"] == "local"
     for library in ("torch", "diffusers", "transformers", "safetensors"):
