@@ -56,12 +56,20 @@ class MeasuresItself(Protocol):
     def usage(self) -> Mapping[str, int]:
         """Figures by name, such as `peak_bytes` and `predicted_peak_bytes`; nothing when it made nothing."""
 
+    def remarks(self) -> Sequence[str]:
+        """What people should know of pictures it made all the same: a prompt that was cut, say."""
+
 
 def usage_of(engine: Engine) -> dict[str, int]:
     """What the engine measured of itself, if it does."""
     if not hasattr(engine, "usage"):
         return {}
     return dict(cast(MeasuresItself, engine).usage())
+
+
+def remarks_of(engine: Engine) -> list[str]:
+    """What the engine remarks on pictures it made, if it does."""
+    return list(cast(MeasuresItself, engine).remarks()) if hasattr(engine, "remarks") else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,5 +286,6 @@ __all__ = [
     "generate",
     "recall_made",
     "record_of",
+    "remarks_of",
     "usage_of",
 ]

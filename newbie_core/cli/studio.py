@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from newbie_core.cli.options import set_options
+from newbie_core.cli.output import say
 from newbie_core.digests import digest_bytes
 from newbie_core.engines.newbie import NewbieEngine
 from newbie_core.errors import PictureError
@@ -126,10 +127,13 @@ class Studio:
 
         job = self._job(prompt, settings, seed)
         memory = PeakMemory(self.engine.pipeline.hosting.device)
+        known = len(self.engine.remarks())
         started = time.perf_counter()
         with _Steps(settings.steps, quiet=quiet) as steps:
             image = self.engine.picture(job, on_step=steps.step)
         seconds = time.perf_counter() - started
+        for remark in self.engine.remarks()[known:]:
+            say(f"note: {remark}")
         if reason := has_picture(image, width=job.width, height=job.height):
             raise PictureError(f"the model gave no usable picture: {reason}")
         record = record_of(job, prompt.flat, self._identity, TRAINED)

@@ -95,6 +95,7 @@ class NewbieEngine:
         self._identity = self._identify()
         self._memory: PeakMemory | None = None
         self._largest = (0, 0)
+        self._remarks: dict[str, None] = {}
 
     def identity(self) -> EngineIdentity:
         """Digests of every file, sizes, dtype, kernel, solver and adapters; not where files lie or what runs them."""
@@ -169,6 +170,8 @@ class NewbieEngine:
     ) -> Image:
         positive = _usable(encoded[job.prompt], "prompt")
         negative = _usable(encoded[job.negative], "negative prompt")
+        self._remark(job, "prompt", positive)
+        self._remark(job, "negative prompt", negative)
         recipe = self._recipe(job)
         self._pipeline.check(recipe)
         self._largest = max(self._largest, (job.width, job.height), key=prod)
@@ -187,9 +190,20 @@ class NewbieEngine:
             "texts_encoded": self._pipeline.stages.texts.encodings_run,
         }
 
+    def remarks(self) -> Sequence[str]:
+        """Prompts that were cut, where the catalog allows it, and what they lost."""
+        return list(self._remarks)
+
     def close(self) -> None:
         """Free the weights."""
         self._pipeline.close()
+
+    def _remark(self, job: Job, side: str, found: Conditioning) -> None:
+        tokens = found.tokens
+        if not tokens.fits:
+            lost = ", ".join(tokens.cut) or "white space"
+            counts = f"{tokens.gemma} tokens for Gemma (limit {tokens.gemma_limit}), {tokens.jina} for Jina"
+            self._remarks[f"{job.id}: its {side} was cut, {counts}; it lost {lost}"] = None
 
     def _watch_memory(self) -> None:
         from newbie_core.model.stages import PeakMemory

@@ -26,7 +26,7 @@ from typing import Any
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import Engine, Failed, Made, Outcome, generate, usage_of
+from newbie_core.generation import Engine, Failed, Made, Outcome, generate, remarks_of, usage_of
 from newbie_core.images import software
 from newbie_core.plans import PlanOptions
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
@@ -190,7 +190,7 @@ class Run:
             faults=self.plan.faults,
             seconds=time.monotonic() - self._started,
             view=view,
-            notes=notes,
+            notes=(*notes, *remarks_of(self._engine)),
             usage=usage_of(self._engine),
         )
 
@@ -293,6 +293,7 @@ class Run:
             "generated": len(made),
             "environment": dict(self._engine.environment()),
             "usage": {name: str(value) for name, value in usage_of(self._engine).items()},
+            "remarks": remarks_of(self._engine),
             "timings": measure(made, self.plan.engine.fingerprint),
             "files": dict(self.plan.catalog.files),
             "rejected": [fault.record() for fault in self.plan.rejected()],

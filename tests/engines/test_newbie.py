@@ -157,6 +157,21 @@ def test_a_prompt_that_is_too_long_is_cut_where_that_is_allowed(model: Path) -> 
     assert digests(engine, [make_job(hair=", ".join(f"hair_{number}" for number in range(300)))])
 
 
+def test_a_cut_prompt_is_recorded_with_what_it_lost(model: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "cast.csv"
+    long = " ".join(f"very_long_hair_{number}" for number in range(150))
+    sheet.write_text(f"id,gender,appearance,quality,size,steps\naria,1girl,{long},detailed,64x64,2\n")
+    common = (sheet, "--engine", "newbie", "--model", model, "--store", tmp_path / "store", "--json")
+    refused = json.loads(newbie("run", *common).stdout)
+    assert "general_tags/quality" in refused["failed"][0]["reason"]
+    allowed = newbie("run", *common, "--set", "allow_cut=true")
+    assert allowed.returncode == 0, allowed.stderr
+    (note,) = (note for note in json.loads(allowed.stdout)["notes"] if "was cut" in note)
+    assert note.startswith("aria: ") and "general_tags/quality" in note
+    shown = json.loads(newbie("show", sheet, "--store", tmp_path / "store", "--json").stdout)
+    assert shown["attestation"]["remarks"] == [note]
+
+
 def test_without_a_model_the_error_says_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
