@@ -25,7 +25,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
 
-from newbie_core.model.attention import AttentionKernel, default_kernel
+from newbie_core.model.attention import AttentionKernel, default_kernel, spans
 from newbie_core.model.config import TransformerConfig
 from newbie_core.model.layers import Attention, FeedForward, RMSNorm, TimestepEmbedder, rms_norm, rotary_table
 
@@ -142,17 +142,32 @@ class Block(nn.Module):
         eps = self.attention_norm1.eps
         normed = _norm_each(x, modulation.attention_in, lengths, eps)
         attended = self.attention(normed, lengths, table, kernel)
-        x = x + _norm_each(attended, modulation.attention_out, lengths, eps)
+        x = _add_normed(x, attended, modulation.attention_out, lengths, eps)
         fed = self.feed_forward(_norm_each(x, modulation.feed_forward_in, lengths, eps))
-        return x + _norm_each(fed, modulation.feed_forward_out, lengths, eps)
+        return _add_normed(x, fed, modulation.feed_forward_out, lengths, eps)
 
 
 def _norm_each(x: Tensor, weights: Tensor, lengths: Sequence[int], eps: float) -> Tensor:
     """RMS norm of each packed sequence with its own weight: `[T, dim]`, `[B, dim]` → `[T, dim]`."""
     if len(lengths) == 1:
         return rms_norm(x, weights[0], eps)
-    parts = x.split(list(lengths))
-    return torch.cat([rms_norm(part, weight, eps) for part, weight in zip(parts, weights, strict=True)])
+    if torch.is_grad_enabled():
+        parts = zip(x.split(list(lengths)), weights, strict=True)
+        return torch.cat([rms_norm(part, weight, eps) for part, weight in parts])
+    normed = rms_norm(x, None, eps)
+    for (begin, end), weight in zip(spans(lengths), weights, strict=True):
+        normed[begin:end].mul_(weight)
+    return normed
+
+
+def _add_normed(x: Tensor, y: Tensor, weights: Tensor, lengths: Sequence[int], eps: float) -> Tensor:
+    """x + norm(y) · weight, sequence by sequence; without gradients in x's own memory, which nobody else reads."""
+    if torch.is_grad_enabled():
+        return x + _norm_each(y, weights, lengths, eps)
+    normed = rms_norm(y, None, eps)
+    for (begin, end), weight in zip(spans(lengths), weights, strict=True):
+        x[begin:end].addcmul_(normed[begin:end], weight)
+    return x
 
 
 class FinalLayer(nn.Module):
