@@ -10,15 +10,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from newbie_core.cli.output import print_json, result, spoken_bytes
 from newbie_core.cli.studio import open_engine
+from newbie_core.engines.newbie import default_model
 from newbie_core.errors import NewbieError
 
 if TYPE_CHECKING:
+    import torch
+
     from newbie_core.cli.main import StopSignals
 
 _PACKAGES = (
@@ -55,7 +58,7 @@ class Finding:
 
 def doctor(given: argparse.Namespace, _stop: StopSignals) -> int:
     """Look at everything; 1 if pictures cannot be made."""
-    findings = [*_machine(), *_torch(), *_kernels(), *_packages(), *_model(given)]
+    findings = [*_machine(), *_packages(), *_network(given)]
     bad = any(finding.state == "problem" for finding in findings)
     if given.json:
         print_json({"ready": not bad, "findings": [finding.record() for finding in findings]})
@@ -64,14 +67,34 @@ def doctor(given: argparse.Namespace, _stop: StopSignals) -> int:
         result(f"{_SIGNS[finding.state]}  {finding.what:22} {finding.found}")
         if finding.do:
             result(f"{'':33}→ {finding.do}")
-    result("" if not bad else "\nPictures cannot be made with the model yet; see PROBLEM above.")
+    if bad:
+        result("\nPictures cannot be made with the model yet; see PROBLEM above.")
     return int(bad)
+
+
+def _network(given: argparse.Namespace) -> Iterator[Finding]:
+    """What needs torch and its kin, which may be broken themselves: then that is the finding."""
+    try:
+        yield from _torch()
+        yield from _kernels()
+        yield from _model(given)
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())
+        yield Finding(
+            "imports",
+            "problem",
+            f"{getattr(error, 'name', None) or 'a library'} cannot be imported: {reason}",
+            "install newbie-assets anew in a fresh virtual environment, with torch from pytorch.org for your CUDA",
+        )
 
 
 def _machine() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    yield Finding("processor", "ok", f"{os.cpu_count()} cores, {spoken_bytes(memory)} of memory")
+    yield Finding(
+        "processor",
+        "ok",
+        f"{os.cpu_count()} cores, {spoken_bytes(_available())} of {spoken_bytes(_installed())} of memory free",
+    )
     free = shutil.disk_usage(Path.cwd()).free
     do = (
         ""
@@ -92,13 +115,13 @@ def _torch() -> Iterator[Finding]:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
-        half = torch.cuda.is_bf16_supported()
+        half = properties.major >= 8  # older ones emulate it, slowly
         yield Finding(
             f"GPU {index}",
             "ok" if half else "note",
             f"{properties.name}, compute {properties.major}.{properties.minor}, driver {_driver()}, "
             f"{spoken_bytes(free)} of {spoken_bytes(total)} free, bf16 {'yes' if half else 'no'}",
-            "" if half else "use --dtype float16",
+            "" if half else "try --dtype float16, or float32 if pictures are refused as empty",
         )
 
 
@@ -133,11 +156,11 @@ def _kernels() -> Iterator[Finding]:
             choose_kernel(name, device=device, dtype=dtype)
             usable.append(name)
         except NewbieError as error:
-            not_usable.append(f"{name}: {error}")
+            not_usable.append((name, str(error)))
     chosen = choose_kernel("auto", device=device, dtype=dtype).name
     yield Finding("attention", "ok", f"{chosen} (usable: {', '.join(usable)})")
-    for reason in not_usable:
-        yield Finding("", "note", reason)
+    for name, reason in not_usable:
+        yield Finding(f"  {name}", "note", reason)
     if FLASH_SWITCH in os.environ:
         yield Finding(FLASH_SWITCH, "note", os.environ[FLASH_SWITCH])
 
@@ -149,7 +172,9 @@ def _packages() -> Iterator[Finding]:
     }
     for name in _PACKAGES:
         try:
-            yield Finding(name, "ok", version(name))
+            wrong = _unfit(name)
+            do = f'pip install "{name}{wrong}"' if wrong else ""
+            yield Finding(name, "note" if wrong else "ok", version(name), do)
         except PackageNotFoundError:
             do = optional.get(name, f"pip install {name}")
             yield Finding(name, "note" if name in optional else "problem", "not installed", do)
@@ -157,9 +182,34 @@ def _packages() -> Iterator[Finding]:
         yield Finding("torchvision", "note", "installed", "not needed; it must match torch's version")
 
 
+def _unfit(name: str) -> str:
+    """The versions we are tested with, where another is installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        ours = [Requirement(text) for text in requires("newbie-assets") or ()]
+    except PackageNotFoundError:
+        return ""
+    return next(
+        (
+            str(each.specifier)
+            for each in ours
+            if each.name == name and not each.specifier.contains(version(name), prereleases=True)
+        ),
+        "",
+    )
+
+
 def _model(given: argparse.Namespace) -> Iterator[Finding]:
     try:
-        engine = open_engine(given)
+        source = default_model(given.model or "")
+        place = _on_this_machine(source, given.revision)
+        if place is None:
+            do = f"`newbie test --model {source}` downloads it, about 20 GB"
+            yield Finding("model", "problem", f"{source}: not on this machine yet", do)
+            return
+        revision = given.revision if place == source else None
+        engine = open_engine(argparse.Namespace(**{**vars(given), "model": place, "revision": revision}))
     except NewbieError as error:
         none_named = error.code == "E_MODEL_NONE"
         yield Finding("model", "note" if none_named else "problem", str(error))
@@ -175,17 +225,50 @@ def _model(given: argparse.Namespace) -> Iterator[Finding]:
         f"predicted peak at 1024x1024: {spoken_bytes(peak)}",
     )
     yield from _room(peak, hosting.device)
-    engine.close()
 
 
-def _room(peak: int, device: Any) -> Iterator[Finding]:
+def _on_this_machine(source: str, revision: str | None) -> str | None:
+    """A path as it is, a hub id's folder in the cache, or none: a doctor downloads nothing."""
+    path = Path(source).expanduser()
+    if path.exists() or path.parent.exists() or source.count("/") != 1:
+        return source  # a path, which opening it judges
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return str(snapshot_download(source, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError:
+        return source
+
+
+def _room(peak: int, device: torch.device) -> Iterator[Finding]:
     from newbie_core.model.stages import free_memory
 
-    free = free_memory(device)
-    if free is not None and peak > free:
-        yield Finding(
-            "memory",
-            "problem",
-            f"{spoken_bytes(peak)} are needed and {spoken_bytes(free)} are free",
-            "end other programs on the card, or try --plan offload --set storage=fp8 --set tiling=true",
-        )
+    on_card = free_memory(device)
+    free = _available() if on_card is None else on_card
+    if peak <= free:
+        return
+    yield Finding(
+        "memory",
+        "note" if on_card is None and peak <= _installed() else "problem",
+        f"{spoken_bytes(peak)} are needed and {spoken_bytes(free)} are free",
+        "end other programs, or try --plan staged --dtype bfloat16"
+        if on_card is None
+        else "end other programs on the card, or try --plan offload --set storage=fp8 --set tiling=true",
+    )
+
+
+def _installed() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _available() -> int:
+    """Bytes of main memory that programs can still get."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return _installed()
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else _installed()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from newbie_core.cli.model_arguments import guidance_of, seed_of, size_of, steps_of
 from newbie_core.cli.output import result, say, spoken_bytes, spoken_seconds
 from newbie_core.cli.prompt_lines import PipeLines, PromptLines
-from newbie_core.cli.studio import PictureSettings, PromptText, Studio, open_engine, read_prompt
+from newbie_core.cli.studio import PictureSettings, PromptText, Studio, check_size, open_engine, read_prompt
 from newbie_core.errors import InputError, NewbieError
 
 if TYPE_CHECKING:
@@ -52,16 +52,26 @@ def create(given: argparse.Namespace, _stop: StopSignals) -> int:
     settings = PictureSettings(
         width=width, height=height, steps=given.steps, guidance=given.guidance, negative=given.negative
     )
-    given.output_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        given.output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{given.output_dir}: no folder for pictures: {error.strerror}; name another with --output-dir",
+            code="E_OUTPUT",
+        ) from None
     engine = open_engine(given)
+    check_size(engine, width, height)
     session = Session(Studio(engine), settings, given.seed, given.output_dir)
     at_terminal = sys.stdin.isatty()
     if at_terminal:
         hosting = engine.pipeline.hosting
         say(f"{engine.pipeline.files.source} on {hosting.device}, {hosting.plan}. :help lists the commands")
     try:
-        with _interrupts(), _line_editing(at_terminal):
-            session.talk(PromptLines(input) if at_terminal else PipeLines())
+        if at_terminal:
+            with _interrupts(), _line_editing():
+                session.talk(PromptLines(input))
+        else:
+            session.talk(PipeLines())
     finally:
         engine.close()
     return 1 if session.failures and not at_terminal else 0
@@ -127,13 +137,12 @@ class Session:
     def _make(self, prompt: PromptText, seed: int) -> None:
         for note in prompt.notes:
             say(f"note: {note}")
-        path = next_free(self._folder)
         try:
-            shot = self._studio.make(prompt, self._settings, seed, path)
+            shot = self._studio.make(prompt, self._settings, seed, lambda png: write_new(self._folder, png))
         except KeyboardInterrupt:
             say("\nstopped; nothing was written")
             return
-        self._made.append(_Made(path, seed, prompt))
+        self._made.append(_Made(shot.path, seed, prompt))
         result(
             f"{shot.path} ({shot.width}x{shot.height}, seed {seed}, {spoken_seconds(shot.seconds)}, "
             f"peak memory {spoken_bytes(shot.peak)})"
@@ -155,8 +164,7 @@ class Session:
 
     def _set_size(self, text: str) -> None:
         width, height = size_of(text)
-        if problem := self._studio.engine.capabilities().size_problem(width, height):
-            raise InputError(problem)
+        check_size(self._studio.engine, width, height)
         self._settings.width, self._settings.height = width, height
         say(f"size {width}x{height}")
 
@@ -197,6 +205,23 @@ def next_free(folder: Path) -> Path:
     return folder / f"output_{max(numbers, default=0) + 1:03d}.png"
 
 
+def write_new(folder: Path, png: bytes) -> Path:
+    """The picture under the next free number, also where two sessions share a folder."""
+    while True:
+        path = next_free(folder)
+        try:
+            file = path.open("xb")
+        except FileExistsError:
+            continue
+        try:
+            with file:
+                file.write(png)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
 @contextlib.contextmanager
 def _interrupts() -> Iterator[None]:
     """Ctrl+C as Python raises it: in the line being typed or the picture being made."""
@@ -208,11 +233,8 @@ def _interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _line_editing(at_terminal: bool) -> Iterator[None]:
+def _line_editing() -> Iterator[None]:
     """Editing and lines of earlier sessions, where readline is there."""
-    if not at_terminal:
-        yield
-        return
     try:
         import readline
     except ImportError:

@@ -42,7 +42,7 @@ def _add_model(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     tiny.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder")
     tiny.add_argument("--layout", choices=LAYOUTS, default="hub")
     tiny.add_argument("--size", choices=("tiny", "small"), default="tiny", help="5 MB or 112 MB")
-    tiny.add_argument("--seed", type=int, default=0, metavar="N")
+    tiny.add_argument("--seed", type=seed_of, default=0, metavar="N")
     tiny.add_argument("--dtype", choices=DTYPES, default="float32")
     tiny.add_argument("--pickled", action="store_true", help="consolidated only: a .pth file")
 
@@ -68,6 +68,8 @@ def _picture_settings(command: argparse.ArgumentParser) -> None:
 def _model_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="SOURCE", help="a folder, file or hub id (else $NEWBIE_MODEL)")
     command.add_argument("--revision", metavar="NAME", help="branch, tag or commit of a hub id")
+    for part in ("transformer", "text-encoder", "clip-model", "vae"):
+        command.add_argument(f"--{part}", metavar="PATH", help="this part from another file or folder")
     command.add_argument(
         "--adapter",
         action="append",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from newbie_core.errors import ModelError
 
 if TYPE_CHECKING:
     from newbie_core.cli.main import StopSignals
+    from newbie_core.model.adapters import LokrFactors, LoraFactors
     from newbie_core.model.weights.part import ModelFiles, Part
 
 _ADAPTER_REFUSED = "E_MODEL_ADAPTER"
@@ -50,13 +52,14 @@ def _source_record(given: argparse.Namespace) -> dict[str, Any]:
     try:
         files = open_model(given.source, revision=given.revision, allow_pickle=given.allow_pickle)
     except ModelError as whole:
-        if not Path(given.source).is_file():
+        if not Path(given.source).exists():
             raise
         try:
             part = open_part(given.source, allow_pickle=given.allow_pickle)
         except ModelError as alone:
             raise (alone if alone.code == _ADAPTER_REFUSED else whole) from None
-        return {"source": given.source, "parts": {part.name: _part_record(part, recheck=given.recheck)}}
+        digests = _digests([part], recheck=given.recheck)
+        return {"source": given.source, "parts": {part.name: _part_record(part, digests)}}
     return _model_record(files, recheck=given.recheck)
 
 
@@ -65,21 +68,31 @@ def _model_record(files: ModelFiles, *, recheck: bool) -> dict[str, Any]:
     from newbie_core.model.stages import sizes_of
 
     sizes = sizes_of(files)
+    digests = _digests(files.parts.values(), recheck=recheck)
     return {
         "source": files.source,
         "layout": files.layout,
         "revision": files.revision,
         "shift": files.shift,
-        "parts": {name: _part_record(part, recheck=recheck) for name, part in files.parts.items()},
+        "parts": {name: _part_record(part, digests) for name, part in files.parts.items()},
         "sizes": asdict(sizes),
         "predicted_peak_bytes": {plan: forecast(sizes, plan, width=1024, height=1024).peak for plan in PLANS},
     }
 
 
-def _part_record(part: Part, *, recheck: bool) -> dict[str, Any]:
+def _paths(part: Part) -> list[Path]:
+    return [*part.files, *([part.tokenizer] if isinstance(part.tokenizer, Path) else [])]
+
+
+def _digests(parts: Iterable[Part], *, recheck: bool) -> dict[Path, str]:
+    """sha256 of every file, each read once: one file may hold all parts."""
     from newbie_core.model.weights.digests import file_digest
 
-    paths = [*part.files, *([part.tokenizer] if isinstance(part.tokenizer, Path) else [])]
+    paths = dict.fromkeys(path for part in parts for path in _paths(part))
+    return {path: file_digest(path, recheck=recheck) for path in paths}
+
+
+def _part_record(part: Part, digests: Mapping[Path, str]) -> dict[str, Any]:
     tokenizer = "inside the weight file" if isinstance(part.tokenizer, bytes) else None
     return {
         "layout": part.layout,
@@ -91,9 +104,9 @@ def _part_record(part: Part, *, recheck: bool) -> dict[str, Any]:
             {
                 "file": str(path),
                 "bytes": path.stat().st_size,
-                "sha256": file_digest(path, recheck=recheck),
+                "sha256": digests[path],
             }
-            for path in paths
+            for path in _paths(part)
         ],
     }
 
@@ -107,17 +120,30 @@ def _adapter_record(given: argparse.Namespace) -> dict[str, Any]:
         "kind": adapter.kind,
         "digest": adapter.digest,
         "modules": {
-            name: {"shape": list(factors.shape), "scale": factors.scale}
+            name: {"shape": list(factors.shape), "rank": _rank(factors), "scale": factors.scale}
             for name, factors in adapter.modules.items()
         },
     }
+
+
+def _rank(factors: LoraFactors | LokrFactors) -> int | None:
+    """The inner side of the thinnest product; none where a LoKr's factors are whole."""
+    from newbie_core.model.adapters import LoraFactors
+
+    if isinstance(factors, LoraFactors):
+        return int(factors.down.shape[0])
+    products = [pair[1].shape[0] for pair in (factors.w1, factors.w2) if len(pair) == 2]
+    return int(min(products)) if products else None
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
     if "modules" in record:
         head = [f"{record['source']}: a {record['kind']} adapter of {len(record['modules'])} modules"]
         modules = record["modules"].items()
-        return head + [f"  {name}  {each['shape']}, scale {each['scale']:g}" for name, each in modules]
+        return head + [
+            f"  {name}  {each['shape']}, rank {each['rank'] or 'full'}, scale {each['scale']:g}"
+            for name, each in modules
+        ]
     lines = [str(record["source"])]
     if "layout" in record:
         lines.append(f"layout    {record['layout']}")
@@ -159,14 +185,20 @@ def _tiny(given: argparse.Namespace) -> int:
         raise ModelError(f"{given.folder}: is there already; name a new folder", code="E_MODEL_EXISTS")
     if given.pickled and given.layout != "consolidated":
         raise ModelError("--pickled is for --layout consolidated only", code="E_MODEL_LAYOUT")
-    path = write_tiny(
-        given.folder,
-        layout=given.layout,
-        seed=given.seed,
-        size=given.size,
-        dtype=DTYPES[given.dtype],
-        pickled=given.pickled,
-    )
+    try:
+        path = write_tiny(
+            given.folder,
+            layout=given.layout,
+            seed=given.seed,
+            size=given.size,
+            dtype=DTYPES[given.dtype],
+            pickled=given.pickled,
+        )
+    except OSError as error:
+        raise ModelError(
+            f"{given.folder}: cannot be written: {error.strerror or error}; name another folder",
+            code="E_MODEL_WRITE",
+        ) from error
     files = sorted(file for file in given.folder.rglob("*") if file.is_file())
     if not given.json:
         result(f"a random model in layout {given.layout}: --model {path}")

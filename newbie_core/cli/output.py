@@ -98,8 +98,10 @@ def spoken_seconds(seconds: float) -> str:
 
 
 def spoken_bytes(count: int) -> str:
-    """Bytes as people say them: 640 MB, 8.1 GB."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    """Bytes as people say them: 37 kB, 640 MB, 8.1 GB."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 class Meter:

@@ -6,6 +6,7 @@ paste with empty lines between its blocks is one prompt, for the rest of it is t
 
 from __future__ import annotations
 
+import io
 import re
 import select
 import sys
@@ -13,6 +14,9 @@ from collections.abc import Callable, Iterator
 
 from newbie_core.cli.output import say
 
+_ROOTS = ("prompt", "image", "img", "document")
+_ROOT = re.compile(rf"\s*<(?:{'|'.join(_ROOTS)})>")
+_FIRST = re.compile(r"\s*<character_1\b")
 _TAG = re.compile(r"<(/?)([A-Za-z_][\w.-]*)[^<>]*?(/?)>")
 _BLOCK = re.compile(r"\s*<(character_\d+|general_tags|scene)\b")
 _IDLE = 0.3
@@ -88,13 +92,18 @@ class PromptLines:
 
 def _begins_anew(line: str, lines: list[str]) -> bool:
     """Whether a block begins inside an open one, which no prompt has: what came before was broken off."""
-    return bool(_BLOCK.match(line) and open_elements("\n".join(lines)))
+    if not _BLOCK.match(line):
+        return False
+    return any(name not in _ROOTS for name in open_elements("\n".join(lines)) or ())
 
 
 class PipeLines(PromptLines):
     """Entries of a pipe or file, where all lines wait at once: a new first character begins a new prompt."""
 
     def __init__(self) -> None:
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            # A byte that is no UTF-8 spoils its own prompt, not those after it.
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         self._source: Iterator[str] = iter(sys.stdin)
         super().__init__(self._read, more_waits=lambda _: False)
 
@@ -102,26 +111,36 @@ class PipeLines(PromptLines):
         line = next(self._source, None)
         if line is None:
             raise EOFError
-        return line.rstrip("\r\n")
+        return line.rstrip("\r\n").removeprefix("\ufeff")
+
+    def _remind(self, lines: list[str]) -> None:
+        """Nobody waits at a pipe."""
 
     def _is_whole(self, lines: list[str]) -> bool:
-        elements = open_elements("\n".join(lines))
-        if elements:
+        following, text = self._peek(), "\n".join(lines)
+        if _TAG.search(text) and (
+            _ROOT.match(following) or (_FIRST.match(following) and "<character_1" in text)
+        ):
+            return True  # no prompt holds these a second time, whatever it left open
+        if elements := open_elements(text):
             return False
-        following = self._peek()
-        begins_anew = re.match(r"\s*<character_1\b", following) and "</character_1>" in "\n".join(lines)
-        return not following.lstrip().startswith("<") or bool(begins_anew)
+        return not following.lstrip().startswith("<") or (elements == [] and _ROOT.match(text) is not None)
 
     def _peek(self) -> str:
-        """The next line that is not empty, kept for later; "" at the end."""
+        """The next line that is not empty; it and those before it stay, so that lines are counted as they are.
+
+        "" at the end.
+        """
+        empty: list[str] = []
         while True:
             try:
                 line = self._next("")
             except EOFError:
                 return ""
             if line.strip():
-                self._kept.append(line)
+                self._kept += [line, *empty]
                 return line
+            empty.append(line)
 
 
 def stdin_waits(seconds: float) -> bool:

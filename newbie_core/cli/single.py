@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.cli.output import print_json, result, say, spoken_bytes, spoken_seconds
-from newbie_core.cli.studio import PictureSettings, Studio, open_engine, read_prompt
-from newbie_core.errors import PromptError
+from newbie_core.cli.studio import PictureSettings, Studio, check_size, open_engine, read_prompt
+from newbie_core.errors import InputError, PromptError
 
 if TYPE_CHECKING:
     from newbie_core.cli.main import StopSignals
@@ -37,10 +38,12 @@ _LONGEST_FILE = 1_000_000
 
 def test(given: argparse.Namespace, _stop: StopSignals) -> int:
     """Make the picture, write it, and say size, time and memory."""
+    _check_output(given.output)
     prompt = read_prompt(_text(given.prompt))
     engine = open_engine(given)
     pipeline = engine.pipeline
     width, height = given.size
+    check_size(engine, width, height)
     foreseen = pipeline.forecast(width, height).peak
     hosting = pipeline.hosting
     made_with = {
@@ -63,7 +66,9 @@ def test(given: argparse.Namespace, _stop: StopSignals) -> int:
         width=width, height=height, steps=given.steps, guidance=given.guidance, negative=given.negative
     )
     seed = secrets.randbits(32) if given.seed is None else given.seed
-    shot = Studio(engine).make(prompt, settings, seed, given.output, quiet=given.json)
+    shot = Studio(engine).make(
+        prompt, settings, seed, lambda png: _write(given.output, png), quiet=given.json
+    )
     if given.json:
         print_json({**shot.record(), **made_with})
     else:
@@ -80,7 +85,7 @@ def _text(given: str | None) -> str:
     """The prompt itself, or what the file of that name holds."""
     if given is None:
         return PROMPT
-    if "\n" in given or "<" in given or not Path(given).is_file():
+    if "\n" in given or "<" in given or not _is_file(given):
         return given
     if Path(given).stat().st_size > _LONGEST_FILE:
         raise PromptError(f"{given}: more than {_LONGEST_FILE} bytes is no prompt")
@@ -88,3 +93,35 @@ def _text(given: str | None) -> str:
         return Path(given).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise PromptError(f"{given}: not a UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
+    except OSError as error:
+        raise PromptError(f"{given}: cannot be read: {error.strerror}") from None
+
+
+def _is_file(given: str) -> bool:
+    try:
+        if Path(given).is_file():
+            return True
+    except OSError:  # longer than a file's name may be
+        return False
+    if Path(given).suffix.lower() in (".xml", ".txt"):
+        raise PromptError(f"{given}: there is no such file")
+    return False
+
+
+def _check_output(path: Path) -> None:
+    """Refuse before minutes of work what could not be written after them."""
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: a PNG is written; name a file that ends in .png", code="E_OUTPUT")
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise InputError(f"{path}: {reason}; name another with --output", code="E_OUTPUT")
+
+
+def _write(path: Path, png: bytes) -> Path:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(png)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,35 @@ from newbie_core.cli.options import set_options
 from newbie_core.cli.output import say
 from newbie_core.digests import digest_bytes
 from newbie_core.engines.newbie import NewbieEngine
-from newbie_core.errors import PictureError
+from newbie_core.errors import InputError, PictureError
 from newbie_core.generation import record_of
 from newbie_core.images import TRAINED, embed, encode_png, has_picture
 from newbie_core.plans import Job
 from newbie_core.plans.job import job_key
-from newbie_core.prompts.lint import lint_tags
+from newbie_core.prompts.lint import TAG_COLUMNS, lint_tags
 from newbie_core.prompts.parsing import parse_prompt
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from rich.progress import Progress
+
+
+_OPTIONS = (
+    "model",
+    "revision",
+    "transformer",
+    "text_encoder",
+    "clip_model",
+    "vae",
+    "plan",
+    "dtype",
+    "device",
+    "attention",
+)
+"""The engine's options that have an argument of their own."""
+
+Keep = Callable[[bytes], Path]
+"""Writes a finished PNG and says where."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,15 +100,34 @@ def read_prompt(text: str) -> PromptText:
     """
     if not text.lstrip().startswith("<"):
         flat = " ".join(text.split())
-        return PromptText(text=flat, flat=flat)
+        return PromptText(text=flat, flat=flat, notes=tuple(_slips("tags", flat)))
     prompt = parse_prompt(text)
     blocks = (*prompt.characters, *(block for block in (prompt.scene, prompt.general) if block is not None))
-    notes = []
-    for block in blocks:
-        for field, values in block.fields:
-            for word, meant in lint_tags(", ".join(values)):
-                notes.append(f'{field}: "{word}" is not a known tag; "{meant}" was probably meant')
+    notes = [
+        note
+        for block in blocks
+        for field, values in block.fields
+        if field in TAG_COLUMNS
+        for note in _slips(field, ", ".join(values))
+    ]
     return PromptText(text=prompt.to_xml(), flat=prompt.flatten(), notes=tuple(notes))
+
+
+def _slips(where: str, tags: str) -> list[str]:
+    return [
+        f'{where}: "{word}" is not a known tag; "{meant}" was probably meant'
+        for word, meant in lint_tags(tags)
+    ]
+
+
+def check_size(engine: NewbieEngine, width: int, height: int) -> None:
+    """Refuse a size the model cannot make, before anything is loaded.
+
+    Raises:
+        InputError: says which sizes there are.
+    """
+    if problem := engine.capabilities().size_problem(width, height):
+        raise InputError(problem, code="E_SIZE")
 
 
 def open_engine(given: argparse.Namespace) -> NewbieEngine:
@@ -97,9 +136,7 @@ def open_engine(given: argparse.Namespace) -> NewbieEngine:
     Raises:
         EngineError: no model, or one that cannot be used.
     """
-    named = {
-        name: getattr(given, name) for name in ("model", "revision", "plan", "dtype", "device", "attention")
-    }
+    named = {name: getattr(given, name) for name in _OPTIONS}
     options: dict[str, str | int | bool] = {name: value for name, value in named.items() if value is not None}
     options |= {"allow_pickle": given.allow_pickle, "allow_cut": given.allow_cut}
     if given.adapter:
@@ -116,12 +153,12 @@ class Studio:
         self._identity = engine.identity()
 
     def make(
-        self, prompt: PromptText, settings: PictureSettings, seed: int, path: Path, *, quiet: bool = False
+        self, prompt: PromptText, settings: PictureSettings, seed: int, keep: Keep, *, quiet: bool = False
     ) -> Shot:
-        """Make one picture and write it to `path`.
+        """Make one picture and give its file to `keep`.
 
         Raises:
-            PictureError: it cannot be made; nothing is written.
+            PictureError: it cannot be made or written; nothing is written then.
         """
         from newbie_core.model.stages import PeakMemory
 
@@ -130,16 +167,39 @@ class Studio:
         known = len(self.engine.remarks())
         started = time.perf_counter()
         with _Steps(settings.steps, quiet=quiet) as steps:
-            image = self.engine.picture(job, on_step=steps.step)
+            image = self._picture(job, steps)
         seconds = time.perf_counter() - started
         for remark in self.engine.remarks()[known:]:
             say(f"note: {remark}")
         if reason := has_picture(image, width=job.width, height=job.height):
             raise PictureError(f"the model gave no usable picture: {reason}")
         record = record_of(job, prompt.flat, self._identity, TRAINED)
-        path.write_bytes(encode_png(image, text=embed(record, profile="private")))
+        png = encode_png(image, text=embed(record, profile="private"))
+        try:
+            path = keep(png)
+        except OSError as error:
+            raise PictureError(f"the picture cannot be written: {error}", code="E_PICTURE_WRITE") from error
         return Shot(
             path=path, seed=seed, width=job.width, height=job.height, seconds=seconds, peak=memory.read()
+        )
+
+    def _picture(self, job: Job, steps: _Steps) -> Image:
+        import torch
+
+        try:
+            return self.engine.picture(job, on_step=steps.step)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            reason = str(error).splitlines()[0] if str(error) else "no more memory"
+        except RuntimeError as error:
+            # torch's CPU allocator has no error class of its own.
+            if "not enough memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            reason = "no more memory"
+        self.engine.close()
+        raise PictureError(
+            f"{job.width}x{job.height} does not fit into memory ({reason}); take a smaller size, --plan staged or "
+            "offload, or --set tiling=true",
+            code="E_PICTURE_MEMORY",
         )
 
     def _job(self, prompt: PromptText, settings: PictureSettings, seed: int) -> Job:

@@ -92,13 +92,15 @@ class NewbieEngine:
         check_options("newbie", options, OPTIONS)
         self._options = {**OPTIONS, **options}
         self._pipeline = self._open()
-        self._identity = self._identify()
+        self._identity: EngineIdentity | None = None
         self._memory: PeakMemory | None = None
         self._largest = (0, 0)
         self._remarks: dict[str, None] = {}
 
     def identity(self) -> EngineIdentity:
         """Digests of every file, sizes, dtype, kernel, solver and adapters; not where files lie or what runs them."""
+        if self._identity is None:  # weight files may take minutes to read
+            self._identity = self._identify()
         return self._identity
 
     def capabilities(self) -> Capabilities:

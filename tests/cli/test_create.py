@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from newbie_core.cli.interactive import next_free
+from newbie_core.cli.interactive import next_free, write_new
 from newbie_core.cli.prompt_lines import PromptLines, open_elements
+from newbie_core.cli.studio import read_prompt
 from newbie_core.images import pixel_digest, read_record
 from newbie_core.model.tiny import write_tiny
 from tests.cli.terminal import Terminal
@@ -180,6 +183,91 @@ def test_a_pipe_of_prompts_is_worked_through(model: Path, tmp_path: Path) -> Non
         "output_001.png", "output_002.png", "output_003.png",
     ]  # fmt: skip
     assert done.returncode == 1 and "not made" in done.stderr
+
+
+def piped(model: Path, tmp_path: Path, prompts: bytes, *more: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "prompts").write_bytes(prompts)
+    command = [sys.executable, "-m", "newbie_core.cli", "create", "--model", str(model), *SMALL, *more]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8:strict"}
+    with (tmp_path / "prompts").open() as file:
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, stdin=file, capture_output=True, text=True, timeout=120
+        )
+
+
+def test_one_spoilt_prompt_of_a_pipe_spoils_no_other(model: Path, tmp_path: Path) -> None:
+    rooted = b"<prompt><character_1><n>a</n></character_1></prompt>\n"
+    unclosed, wrong = b"<character_1>\n<gender>1girl\n", b"<character_1>\n\n<hair>x</hair></character_1>\n"
+    done = piped(model, tmp_path, b"\xef\xbb\xbf" + rooted + rooted + unclosed + wrong + b"\xff\nsmile\n")
+    assert done.stdout.count("output_") == 3, done.stderr
+    assert "still open" not in done.stderr
+    assert done.stderr.count("not made") == 3
+    assert "line 3: <hair>" in done.stderr  # as the lines stand in the file, empty ones counted
+    record = read_record((tmp_path / "output_001.png").read_bytes())
+    assert record is not None and record["prompt"].startswith("<character_1>\n<n>a</n>")
+
+
+def test_ctrl_c_ends_a_pipe(model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "newbie_core.cli", "create", "--model", str(model), "--size", "256x256"]
+    made = subprocess.Popen(
+        [*command, "--steps", "200"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with made:
+        assert made.stdin is not None and made.stdout is not None
+        made.stdin.write("smile\n" * 50)
+        made.stdin.flush()
+        assert "output_001" in made.stdout.readline()
+        made.send_signal(signal.SIGINT)
+        _, said = made.communicate(timeout=60)
+    assert made.returncode == 130 and "Traceback" not in said
+    assert len(list(tmp_path.glob("*.png"))) < 10
+
+
+def test_a_number_taken_meanwhile_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert write_new(tmp_path, b"first").name == "output_001.png"
+    seen = iter((tmp_path / "output_001.png", tmp_path / "output_002.png"))
+    monkeypatch.setattr("newbie_core.cli.interactive.next_free", lambda _: next(seen))
+    assert write_new(tmp_path, b"second").name == "output_002.png"
+    assert (tmp_path / "output_001.png").read_bytes() == b"first"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [(("--size", "100x100"), "multiple of 16"), (("--output-dir", "prompts"), "no folder")]
+)
+def test_what_no_prompt_could_mend_is_refused_at_once(
+    model: Path, tmp_path: Path, more: tuple[str, str], said: str
+) -> None:
+    done = piped(model, tmp_path, b"smile\n", *more)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_misspelt_tags_are_told_and_names_are_none() -> None:
+    assert '"blue_hair" was probably meant' in read_prompt("blue_hari, smile").notes[0]
+    xml = "<character_1><n>blue_hari</n><appearance>blue_hari</appearance></character_1>"
+    assert [note.partition(":")[0] for note in read_prompt(xml).notes] == ["appearance"]
+
+
+def test_a_root_element_may_stand_around_the_blocks(session: Terminal, tmp_path: Path) -> None:
+    rooted = f"<prompt>\n{XML}</prompt>".replace("\n\n", "\n")
+    for line in rooted.splitlines():
+        session.type(f"{line}\n")
+        time.sleep(0.05)
+    session.wait_for(r"output_001\.png \(")
+    record = read_record((tmp_path / "output_001.png").read_bytes())
+    assert record is not None and "<general_tags>" in record["prompt"]
+
+
+def test_a_paste_that_the_terminal_brackets_is_one_prompt(session: Terminal, tmp_path: Path) -> None:
+    session.type(f"\x1b[200~{XML}\x1b[201~\n")
+    session.wait_for(r"output_001\.png \(")
+    record = read_record((tmp_path / "output_001.png").read_bytes())
+    assert record is not None and "<general_tags>" in record["prompt"]
 
 
 def test_open_elements_are_those_without_an_end() -> None:

@@ -9,7 +9,8 @@ STRIPES = "tests.engines.plugin:StripesEngine"
 FAULT_KEYS = {"file", "sheet", "row", "column", "header", "code", "message", "fix", "severity"}
 RUN_KEYS = {
     "catalog", "release", "digest", "new", "generated", "reused", "removed", "held", "waiting", "failed",
-    "rejected", "warnings", "infos", "seconds", "view", "notes", "exit_code",
+    "rejected", "warnings", "infos", "seconds", "view", "notes", "usage",
+    "exit_code",
 }  # fmt: skip
 PLAN_KEYS = {
     "catalog", "release", "digest", "engine", "add", "change", "remove", "keep", "held", "disabled", "excluded",

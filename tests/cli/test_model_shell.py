@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from newbie_core.cli.doctor import _room
 from newbie_core.images import pixel_digest, read_record
 from newbie_core.model.tiny import write_tiny
 from tests.cli.terminal import Terminal
@@ -42,8 +43,8 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def newbie(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def newbie(*arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | variables
     command = [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200)
 
@@ -95,6 +96,10 @@ def test_the_same_seed_gives_the_same_pixels_and_an_adapter_others(
         (("test", "--model", "MODEL", "--prompt", "<character_1>"), "line 1"),
         (("model", "info", "nowhere"), "nowhere"),
         (("model", "tiny", "MODEL"), "already"),
+        (("model", "tiny", "/proc/none"), "cannot be written"),
+        (("test", "--model", "MODEL", "--prompt", "missing.xml"), "no such file"),
+        (("test", "--model", "MODEL", "--output", "nowhere/x.png"), "no folder nowhere"),
+        (("test", "--model", "MODEL", "--output", "x.jpg"), ".png"),
         (("model", "convert", "MODEL", "MODEL"), "exists"),
     ],
 )
@@ -106,6 +111,35 @@ def test_what_cannot_be_is_said_with_what_to_do(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_long_prompt_is_not_taken_for_a_file(model: Path, tmp_path: Path) -> None:
+    done = newbie("test", "--model", model, *SMALL, "--prompt", "silver_hair, " * 30, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_too_large_for_memory_is_told(model: Path, tmp_path: Path) -> None:
+    command = f"ulimit -v 1200000; exec {sys.executable} -m newbie_core.cli test --size 2048x2048 --steps 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --model {model}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 1 and "does not fit into memory" in done.stderr, done.stderr
+
+
+def test_a_part_may_come_from_elsewhere(model: Path, tmp_path: Path) -> None:
+    other = write_tiny(tmp_path / "other", seed=5)
+    digests = set()
+    for more in ((), ("--transformer", other / "transformer")):
+        done = newbie("test", "--json", "--model", model, *SMALL, "--seed", 3, *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with Image.open(tmp_path / "success_output.png") as image:
+            digests.add(pixel_digest(image.convert("RGB")))
+    assert len(digests) == 2
 
 
 def test_a_model_is_described(model: Path, tmp_path: Path) -> None:
@@ -121,12 +155,13 @@ def test_a_model_is_described(model: Path, tmp_path: Path) -> None:
 
 
 def test_one_part_and_an_adapter_are_described(model: Path, adapter: Path, tmp_path: Path) -> None:
-    part = newbie("model", "info", model / "vae/diffusion_pytorch_model.safetensors", cwd=tmp_path)
-    assert "vae: " in part.stdout, part.stderr
+    for vae in (model / "vae", model / "vae/diffusion_pytorch_model.safetensors"):
+        part = newbie("model", "info", vae, cwd=tmp_path)
+        assert "vae: " in part.stdout, part.stderr
     for place in (adapter, adapter / "adapter_model.safetensors"):
         told = newbie("model", "info", place, cwd=tmp_path)
         assert "a lora adapter of 1 modules" in told.stdout, told.stderr
-        assert "scale 2" in told.stdout
+        assert "rank 4, scale 2" in told.stdout
 
 
 def test_an_adapter_given_as_a_model_is_named(model: Path, adapter: Path, tmp_path: Path) -> None:
@@ -168,3 +203,28 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(model: Path, tmp_path: Pat
     assert "PROBLEM" in done.stdout and "1000 bytes" in done.stdout.replace(",", "")
     without = newbie("doctor", cwd=tmp_path)
     assert without.returncode == 0 and "newbie model tiny" in without.stdout
+
+
+def test_the_doctor_reads_no_weights_and_downloads_nothing(tmp_path: Path) -> None:
+    model = write_tiny(tmp_path / "model")
+    cache = tmp_path / "cache"
+    environment = {"NEWBIE_CACHE": str(cache), "HF_HOME": str(tmp_path / "hub")}
+    done = newbie("doctor", "--model", model, cwd=tmp_path, **environment)
+    assert done.returncode == 0 and not cache.exists()  # where digests of what was read are kept
+    absent = newbie("doctor", "--model", "owner/name", cwd=tmp_path, **environment)
+    assert absent.returncode == 1 and "newbie test --model owner/name" in absent.stdout
+
+
+def test_the_doctor_survives_a_broken_torch(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    done = newbie("doctor", "--model", model, "--json", cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert done.returncode == 1
+    (problem,) = (each for each in json.loads(done.stdout)["findings"] if each["state"] == "problem")
+    assert "libcudart.so.12" in problem["found"] and problem["do"]
+
+
+def test_the_doctor_says_when_main_memory_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("newbie_core.cli.doctor._available", lambda: 8_000_000_000)
+    monkeypatch.setattr("newbie_core.cli.doctor._installed", lambda: 16_000_000_000)
+    states = [[each.state for each in _room(peak * 10**9, torch.device("cpu"))] for peak in (7, 12, 33)]
+    assert states == [[], ["note"], ["problem"]]

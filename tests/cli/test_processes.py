@@ -14,7 +14,9 @@ from newbie_core.cli import main
 from tests.catalogs.building import SMALL, make_catalog
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = "run retry preview template plan check show releases diff rollback verify gc export".split()
+COMMANDS = """
+run retry preview template plan check show releases diff rollback verify gc export test create model doctor
+""".split()
 
 
 @pytest.fixture
