@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\r")
+_BEGUN = re.compile(r"\x1b(\[[0-9;?]*[ -/]*)?\Z")
 
 
 class Terminal:
@@ -50,7 +52,9 @@ class Terminal:
 
     @property
     def seen(self) -> str:
-        return _ESCAPE.sub("", self._bytes.decode("utf-8", "replace"))
+        # What has not arrived whole is left out, or the places of what was read would move.
+        text = codecs.getincrementaldecoder("utf-8")("replace").decode(self._bytes)
+        return _ESCAPE.sub("", _BEGUN.sub("", text))
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())

@@ -147,6 +147,9 @@ def test_ctrl_c_stops_the_picture_and_keeps_the_session(session: Terminal, tmp_p
         session.wait_for("prompt> ")
     session.type("half a line")
     session.wait_for("half a line")
+    time.sleep(
+        0.3
+    )  # readline forgets a signal that comes between its reading a key and its waiting for the next
     session.interrupt()
     session.wait_for("prompt> ")
     session.type("silver_hair\n")
