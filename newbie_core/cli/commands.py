@@ -115,7 +115,7 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
     result(f"pictures {report.view}")
     if "peak_bytes" in report.usage:
         peak, foreseen = (spoken_bytes(report.usage[name]) for name in ("peak_bytes", "predicted_peak_bytes"))
-        result(f"memory   peak {peak}, predicted {foreseen}")
+        result(f"memory   peak {peak} (on a CPU: of the whole process), predicted for the model {foreseen}")
     if report.failed:
         result(f"`newbie retry` makes the {len(report.failed)} failed pictures again")
 

@@ -61,7 +61,7 @@ OPTIONS: Mapping[str, str | int | bool] = {
     "plan": "auto",
     "text_cache_mb": 256,
 }
-"""Every option with its default; docs/engines.md says what each does."""
+"""Every option with its default; docs/model.md says what each does."""
 
 
 def default_model(given: str = "") -> str:

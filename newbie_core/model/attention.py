@@ -42,6 +42,7 @@ _SDPA_BACKENDS = {
     "sdpa-math": SDPBackend.MATH,
 }
 _HALF = (torch.float16, torch.bfloat16)
+_REMEMBERED = 256
 _OFF = ("0", "false", "no", "off")
 
 
@@ -114,6 +115,7 @@ class FlashAttnKernel:
 
     def __init__(self) -> None:
         self.name = "flash-attn"
+        self._starts: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
 
     def session(self) -> AbstractContextManager[object]:
         """Nothing to pin."""
@@ -123,28 +125,22 @@ class FlashAttnKernel:
         """See AttentionKernel; CUDA, fp16 or bf16 only."""
         from flash_attn import flash_attn_varlen_func
 
-        starts = _starts(tuple(lengths), query.device)
+        starts = self._starts_of(tuple(lengths), query.device)
         longest = max(lengths)
         attended: Tensor = flash_attn_varlen_func(
             query, key, value, starts, starts, longest, longest, causal=False
         )
         return attended
 
-
-_STARTS: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
-"""Where sequences begin, by lengths: made once, so that no step waits for a copy to the GPU."""
-
-
-def _starts(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    known = _STARTS.get((lengths, device))
-    if known is None:
-        sums = [0]
-        for length in lengths:
-            sums.append(sums[-1] + length)
-        if len(_STARTS) > 256:
-            _STARTS.clear()
-        known = _STARTS[lengths, device] = torch.tensor(sums, dtype=torch.int32, device=device)
-    return known
+    def _starts_of(self, lengths: tuple[int, ...], device: torch.device) -> Tensor:
+        """Where sequences begin and the last ends: made once, so that no step waits for a copy to the GPU."""
+        known = self._starts.get((lengths, device))
+        if known is None:
+            if len(self._starts) > _REMEMBERED:
+                self._starts.clear()
+            ends = [end for _, end in spans(lengths)]
+            known = self._starts[lengths, device] = torch.tensor([0, *ends], dtype=torch.int32, device=device)
+        return known
 
 
 def flash_attn_available() -> bool:

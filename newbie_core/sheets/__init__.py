@@ -1,5 +1,7 @@
 """Read a workbook; name every fault by sheet, row and column.
 
+    from pathlib import Path
+
     workbook = read_workbook(Path("cast.xlsx"))         # raises SheetError if the file is no use
     table = read_table(workbook.sheet("characters"), CORE_COLUMNS)
     for fault in (*workbook.faults, *table.faults):     # one line each, with row and column

@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from newbie_core.engines import load_engine
+from newbie_core.model import NewBieImagePipeline
 from newbie_core.model.tiny import write_tiny
 from newbie_core.production import run
+from newbie_core.sheets.starter import write_starter
 from newbie_core.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +41,7 @@ def examples_of_docstrings() -> Iterator[tuple[str, str]]:
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
         for node in (node for node in ast.walk(tree) if isinstance(node, documented)):
             text = ast.get_docstring(node) or ""
-            for code in re.findall(r"::\n\n((?:(?: {4}.*)?\n)+?)(?=\S|\Z)", text + "\n"):
+            for code in re.findall(r"\n\n((?: {4}.*\n(?:\n+(?= {4}))?)+)", text + "\n"):
                 if is_code(textwrap.dedent(code)):
                     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
                     yield module, textwrap.dedent(code)
@@ -79,10 +84,30 @@ def test_code_in_docstrings_runs(workplace: Path, module: str, code: str) -> Non
             "store": Store.open(root),
             "load_engine": load_engine,
         }
+    if module.startswith("newbie_core.sheets"):
+        write_starter(workplace / "cast.xlsx")
+    if module.startswith("newbie_core.model.adapters"):
+        names["transformer"] = NewBieImagePipeline.from_pretrained("models").stages.transformer
+        write_adapter(workplace / "loras" / "miko")
     exec(compile(code, module, "exec"), names)
+
+
+def write_adapter(folder: Path) -> None:
+    """A LoRA of the small model's first attention, as a trainer writes it."""
+    folder.mkdir(parents=True)
+    module = "base_model.model.layers.0.attention.out"
+    factors = {f"{module}.lora_A.weight": torch.ones(2, 96), f"{module}.lora_B.weight": torch.ones(96, 2)}
+    save_file(factors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "target_modules": ["attention.out"]}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
 
 
 def test_docstrings_with_examples_are_found() -> None:
     found = {module for module, _ in examples_of_docstrings()}
-    assert {"newbie_core.model.text_to_image", "newbie_core.model.sampling", run.__name__} <= found
+    assert {
+        "newbie_core.model.text_to_image",
+        "newbie_core.model.adapters.__init__",
+        "newbie_core.sheets.__init__",
+        run.__name__,
+    } <= found
     assert inspect.getdoc(run)
