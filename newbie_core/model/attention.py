@@ -143,13 +143,6 @@ class FlashAttnKernel:
         return known
 
 
-def flash_attn_available() -> bool:
-    """Whether the flash-attn package may be used: installed, a CUDA device there, and not switched off."""
-    if os.environ.get(FLASH_SWITCH, "1").strip().lower() in _OFF:
-        return False
-    return torch.cuda.is_available() and importlib.util.find_spec("flash_attn") is not None
-
-
 def choose_kernel(name: str, *, device: torch.device, dtype: torch.dtype) -> AttentionKernel:
     """The kernel called `name` for this device and dtype.
 
