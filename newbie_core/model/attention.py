@@ -83,7 +83,7 @@ class SdpaKernel:
         if query.shape[1] != key.shape[1] and not self._takes_groups(query):
             times = query.shape[1] // key.shape[1]
             key, value = (part.repeat_interleave(times, dim=1) for part in (key, value))
-        if len(set(lengths)) == 1:
+        if all_equal(lengths):
             split = (len(lengths), lengths[0])
             parts = (part.unflatten(0, split).transpose(1, 2) for part in (query, key, value))
             return _attend(*parts).transpose(1, 2).flatten(0, 1)
@@ -201,3 +201,8 @@ def spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
     for length in lengths:
         ends.append(ends[-1] + length)
     return list(pairwise(ends))
+
+
+def all_equal(lengths: Sequence[int]) -> bool:
+    """Whether all sequences have one length; compilers see through it where they do not through a set."""
+    return all(length == lengths[0] for length in lengths)

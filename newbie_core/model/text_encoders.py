@@ -86,7 +86,8 @@ class GemmaEncoder:
             ModelError: tensors missing, unexpected or of another shape.
         """
         config = gemma_config(part)
-        model, embedding = _build_gemma(config)
+        with torch.device("meta"):
+            model, embedding = (_frozen(part) for part in build_gemma(config))
         kept: dict[str, Tensor] = {}
 
         def read() -> Iterator[tuple[str, Tensor]]:
@@ -149,7 +150,8 @@ class JinaEncoder:
         Raises:
             ModelError: tensors missing, unexpected or of another shape.
         """
-        model = _build_jina(jina_config(part))
+        with torch.device("meta"):
+            model = _frozen(build_jina(jina_config(part)))
         load_into(model, part, device=device, dtype=dtype)
         return cls(model, device=torch.device(device), where=str(part.files[0]))
 
@@ -173,8 +175,8 @@ class JinaEncoder:
         self._model = None
 
 
-def _build_gemma(config: GemmaConfig) -> tuple[nn.Module, nn.Module]:
-    """The layers that are used, and the token embedding; weights on the meta device, buffers real."""
+def build_gemma(config: GemmaConfig) -> tuple[nn.Module, nn.Module]:
+    """The layers that are used, and the token embedding, on torch's current default device; buffers are real."""
     layers = config.num_hidden_layers - 1
     full = [(index + 1) % FULL_ATTENTION_EVERY == 0 for index in range(layers)]
     values: dict[str, Any] = {
@@ -187,19 +189,19 @@ def _build_gemma(config: GemmaConfig) -> tuple[nn.Module, nn.Module]:
         "attn_implementation": "sdpa",
     }
     settings = Gemma3TextConfig(**values)
-    with torch.device("meta"):
-        model: Any = Gemma3TextModel(settings)
+    model: Any = Gemma3TextModel(settings)
     embedding = model.embed_tokens
-    embedding.embed_scale = torch.tensor(embedding.scalar_embed_scale)
-    model.rotary_emb = type(model.rotary_emb)(settings)
+    with torch.device("cpu"):
+        embedding.embed_scale = torch.tensor(embedding.scalar_embed_scale)
+        model.rotary_emb = type(model.rotary_emb)(settings)
     # A model's last hidden state comes after its norm, but these layers are not the last ones.
     model.norm = nn.Identity()
     model.embed_tokens = nn.Identity()
-    return _frozen(model), _frozen(embedding)
+    return model, embedding
 
 
-def _build_jina(config: JinaConfig) -> nn.Module:
-    """The tower without its pooler; weights on the meta device, buffers real."""
+def build_jina(config: JinaConfig) -> nn.Module:
+    """The tower without its pooler, on torch's current default device; buffers are real."""
     values: dict[str, Any] = {
         **asdict(config),
         "hidden_act": "gelu",
@@ -209,13 +211,14 @@ def _build_jina(config: JinaConfig) -> nn.Module:
         "attn_implementation": "sdpa",
     }
     settings = JinaEmbeddingsV3Config(**values)
-    with torch.device("meta"):
-        model: Any = JinaEmbeddingsV3Model(settings, add_pooling_layer=False)
+    model: Any = JinaEmbeddingsV3Model(settings, add_pooling_layer=False)
     places = settings.max_position_embeddings
-    model.embeddings.position_ids = torch.arange(places).expand((1, -1))
-    model.embeddings.token_type_ids = torch.zeros((1, places), dtype=torch.long)
-    model.rotary_emb = type(model.rotary_emb)(settings)
-    return _frozen(model)
+    with torch.device("cpu"):
+        model.embeddings.position_ids = torch.arange(places).expand((1, -1))
+        model.embeddings.token_type_ids = torch.zeros((1, places), dtype=torch.long)
+        model.rotary_emb = type(model.rotary_emb)(settings)
+    built: nn.Module = model
+    return built
 
 
 def _frozen(module: nn.Module) -> nn.Module:

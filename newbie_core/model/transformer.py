@@ -25,7 +25,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.loaders import PeftAdapterMixin
 from torch import Tensor, nn
 
-from newbie_core.model.attention import AttentionKernel, default_kernel, spans
+from newbie_core.model.attention import AttentionKernel, all_equal, default_kernel, spans
 from newbie_core.model.config import TransformerConfig
 from newbie_core.model.layers import Attention, FeedForward, RMSNorm, TimestepEmbedder, rms_norm, rotary_table
 
@@ -152,8 +152,11 @@ def _norm_each(x: Tensor, weights: Tensor, lengths: Sequence[int], eps: float) -
     if len(lengths) == 1:
         return rms_norm(x, weights[0], eps)
     if torch.is_grad_enabled():
-        parts = zip(x.split(list(lengths)), weights, strict=True)
-        return torch.cat([rms_norm(part, weight, eps) for part, weight in parts])
+        # Whole tensors, which autograd walks back in a few passes.
+        if all_equal(lengths):
+            return (rms_norm(x, None, eps).unflatten(0, (len(lengths), -1)) * weights.unsqueeze(1)).flatten(0, 1)
+        counts = torch.tensor(lengths, device=x.device)
+        return rms_norm(x, None, eps) * weights.repeat_interleave(counts, dim=0)
     normed = rms_norm(x, None, eps)
     for (begin, end), weight in zip(spans(lengths), weights, strict=True):
         normed[begin:end].mul_(weight)

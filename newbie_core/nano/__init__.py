@@ -1,0 +1,1 @@
+"""The small model: its drawn dataset, training, evaluation and export."""

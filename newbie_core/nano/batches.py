@@ -1,0 +1,125 @@
+"""Batches for training: pictures of one size with texts of one length, the same for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import tokenizers
+import torch
+from torch import Tensor
+
+from newbie_core.model.conditioning import system_prompt_for
+from newbie_core.nano.captions import training_prompt
+from newbie_core.nano.dataset import Sample
+from newbie_core.nano.scenes import Scene
+from newbie_core.nano.tokenizer import Vocabulary, gemma_json
+from newbie_core.nano.words import QUALITY, spelled
+
+BATCH = 32
+POOL = 64 * BATCH
+"""Samples that are sorted into batches together."""
+
+UNTOLD_EVERY = 16
+"""One batch in so many has empty prompts, for guidance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Latents `[B, 16, h, w]`, Gemma's ids `[B, L]`, Jina's ids `[B, M]`."""
+
+    latents: Tensor
+    gemma_ids: Tensor
+    jina_ids: Tensor
+
+
+class Writer:
+    """Turns prompts into rows of the trained embedding."""
+
+    def __init__(self, words: Vocabulary) -> None:
+        self._tokenizer = tokenizers.Tokenizer.from_buffer(gemma_json(words))
+        self._tokenizer.encode_special_tokens = True
+        self._row = words.row_of()
+        place = {text: index for index, text in enumerate(words.tokens, start=4)}
+        # Words that change nothing, to make texts of nearly equal length equal.
+        self.neutral = [place[spelled(word)] for word in QUALITY]
+
+    def rows(self, text: str) -> list[int]:
+        """The text's rows, without anything around it."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return [self._row[each] for each in ids]
+
+    def system(self, prompt: str) -> list[int]:
+        """Rows of what is put before such a prompt for Gemma."""
+        return self.rows(system_prompt_for(prompt))
+
+
+def pool_batches(
+    samples: Sequence[Sample], writer: Writer, *, seed: int, pool: int, half: bool, batch: int = BATCH
+) -> Iterator[Batch]:
+    """All batches of pool number `pool`; a pool is a share of one shuffled pass over the samples."""
+    size = min(POOL, len(samples))
+    per_pass = max(1, len(samples) // size)
+    order = list(range(len(samples)))
+    random.Random(f"{seed}:pass:{pool // per_pass}").shuffle(order)
+    place = pool % per_pass * size
+    rng = random.Random(f"{seed}:pool:{pool}")
+    groups: dict[tuple[int, ...], list[Sample]] = {}
+    for index in order[place : place + size]:
+        groups.setdefault(tuple(samples[index].latents.shape), []).append(samples[index])
+    batches: list[tuple[list[Sample], list[str], list[list[int]]]] = []
+    for members in groups.values():
+        batches += _group_batches(members, writer, rng, batch)
+    rng.shuffle(batches)
+    for chosen, prompts, rows in batches:
+        yield _batch(chosen, prompts, rows, writer, rng, half=half)
+
+
+def _group_batches(
+    members: list[Sample], writer: Writer, rng: random.Random, batch: int
+) -> list[tuple[list[Sample], list[str], list[list[int]]]]:
+    """Samples of one size in batches of texts about equally long; what fills no batch waits for another pass."""
+    untold = len(members) // (UNTOLD_EVERY * batch) * batch
+    if untold < batch and rng.random() < len(members) / (UNTOLD_EVERY * batch):
+        untold = batch if len(members) >= batch else 0
+    found = [(members[i : i + batch], [""] * batch, [[]] * batch) for i in range(0, untold, batch)]
+    told = []
+    for sample in members[untold:]:
+        prompt = _prompt(sample, rng)
+        told.append((len(rows := writer.rows(prompt)), len(told), sample, prompt, rows))
+    told.sort(key=lambda each: each[:2])
+    for start in range(0, len(told) - batch + 1, batch):
+        part = told[start : start + batch]
+        found.append(([each[2] for each in part], [each[3] for each in part], [each[4] for each in part]))
+    return found
+
+
+def _prompt(sample: Sample, rng: random.Random) -> str:
+    caption = sample.caption
+    if isinstance(caption, Scene):
+        return training_prompt(caption, rng)
+    tags = [tag.strip() for tag in caption.split(",") if tag.strip()]
+    kept = [tag for tag in tags[1:] if rng.random() > 0.1]
+    rng.shuffle(kept)
+    return ", ".join([*tags[:1], *kept])
+
+
+def _batch(
+    chosen: list[Sample],
+    prompts: list[str],
+    rows: list[list[int]],
+    writer: Writer,
+    rng: random.Random,
+    *,
+    half: bool,
+) -> Batch:
+    longest = max(len(each) for each in rows)
+    gemma, jina = [], []
+    for prompt, each in zip(prompts, rows, strict=True):
+        # Neutral words fill up shorter texts, so that no mask is needed.
+        text = [*each, *(rng.choice(writer.neutral) for _ in range(longest - len(each)))]
+        gemma.append([2, *(writer.system(prompt) or ([4] if longest else [])), *text])
+        jina.append([0, *text, 2])
+    latents = torch.stack([sample.half if half else sample.latents for sample in chosen]).float()
+    return Batch(latents=latents, gemma_ids=torch.tensor(gemma), jina_ids=torch.tensor(jina))

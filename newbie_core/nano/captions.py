@@ -1,0 +1,165 @@
+"""Prompts for a scene, as many kinds as people write: XML, tags in order, tags shuffled, short ones, none at all."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from newbie_core.nano.scenes import HAIR_STYLES, Character, Scene
+from newbie_core.nano.words import NEGATIVE, QUALITY, TOUCHES
+
+Form = Literal["xml", "ordered", "shuffled"]
+
+EMPTY, ONLY_NEGATIVE = 0.06, 0.03
+FORMS: tuple[tuple[Form, int], ...] = (("xml", 72), ("ordered", 14), ("shuffled", 14))
+_UNKNOWN_WORDS = ("zylk", "qorvu", "brimtal", "fenwick", "dolat")
+"""Words nobody knows: the model learns to pass over them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a prompt is written.
+
+    Attributes:
+        dropped: share of attributes that are not told.
+        extras: whether agreeing, neutral and unknown words are put in between.
+        reverse: XML lists characters from right to left.
+        positions: whether positions are told, where there are several characters.
+    """
+
+    form: Form = "xml"
+    dropped: float = 0.0
+    extras: bool = False
+    reverse: bool = False
+    positions: bool = True
+
+
+def training_prompt(scene: Scene, rng: random.Random) -> str:
+    """A prompt for training; another one each time."""
+    kind = rng.random()
+    if kind < EMPTY:
+        return ""
+    if kind < EMPTY + ONLY_NEGATIVE:
+        return ", ".join(rng.sample(NEGATIVE, rng.randint(1, 6)))
+    drop = rng.random()
+    wording = Wording(
+        form=rng.choices([form for form, _ in FORMS], [weight for _, weight in FORMS])[0],
+        dropped=0.0 if drop < 0.5 else rng.uniform(0, 0.35) if drop < 0.75 else rng.random(),
+        extras=rng.random() < 0.5,
+        reverse=rng.random() < 0.3,
+        positions=rng.random() < 0.8,
+    )
+    return prompt_for(scene, wording, rng)
+
+
+def prompt_for(scene: Scene, wording: Wording, rng: random.Random) -> str:
+    """The scene in words."""
+    if wording.form == "xml":
+        return _xml(scene, wording, rng)
+    parts = [count_tag(scene)]
+    for character in _in_order(scene, wording):
+        told = _told(character, wording, rng)
+        tags = [tag for name in ("appearance", "clothing", "expression", "action") for tag in told[name]]
+        if wording.form == "ordered":
+            tags = [*told["gender"], *tags]
+            if len(scene.characters) > 1 and wording.positions:
+                tags.append(character.position)
+        parts += tags
+    parts += [tag for tags in _surroundings(scene, wording, rng).values() for tag in tags]
+    if wording.form == "shuffled":
+        rng.shuffle(parts)
+    return ", ".join(dict.fromkeys(parts) if wording.form == "shuffled" else parts)
+
+
+def count_tag(scene: Scene) -> str:
+    """How many girls and boys, as tags say it."""
+    girls = sum(each.gender == "1girl" for each in scene.characters)
+    boys = len(scene.characters) - girls
+    words = [f"{girls}girl{'s' if girls > 1 else ''}"] if girls else []
+    words += [f"{boys}boy{'s' if boys > 1 else ''}"] if boys else []
+    return ", ".join(words)
+
+
+def _in_order(scene: Scene, wording: Wording) -> list[Character]:
+    """Left to right, or the other way round where positions say who stands where."""
+    turned = wording.reverse and wording.positions
+    return list(reversed(scene.characters)) if turned else list(scene.characters)
+
+
+def _told(character: Character, wording: Wording, rng: random.Random) -> dict[str, list[str]]:
+    """What is told of a character, by field."""
+
+    def says() -> bool:
+        return rng.random() >= wording.dropped
+
+    style = HAIR_STYLES[character.hair_style]
+    named = style if not wording.extras or rng.random() < 0.5 else (character.hair_style,)
+    appearance = [f"{character.hair_colour}_hair"] if says() else []
+    appearance += list(named) if says() else []
+    appearance += [f"{character.eye_colour}_eyes"] if says() else []
+    garment = [f"{character.garment_colour}_{character.garment}"] if says() else []
+    if garment and wording.extras and rng.random() < 0.08:
+        garment = [character.garment]
+    worn = [character.accessory] if character.accessory != "none" and says() else []
+    expression = _expression(character, wording, rng) if says() else []
+    action = [character.arms] if says() else []
+    if action == ["arms_at_sides"] and wording.extras and rng.random() < 0.5:
+        action = []
+    clothing = garment
+    (appearance if rng.random() < 0.5 else clothing).extend(worn)
+    for tags in (appearance, clothing, expression):
+        if wording.extras:
+            rng.shuffle(tags)
+    return {
+        "gender": [character.gender] if not wording.extras or rng.random() < 0.85 else [],
+        "appearance": appearance,
+        "clothing": clothing,
+        "expression": expression,
+        "action": action,
+    }
+
+
+def _expression(character: Character, wording: Wording, rng: random.Random) -> list[str]:
+    main, touches = character.expression, TOUCHES[character.expression]
+    if not wording.extras:
+        return [main]
+    if rng.random() < 0.12 and main not in ("neutral", "smile", "happy"):
+        return [touches[0]]  # the touch that no other expression shares comes first
+    return [main, *rng.sample(touches, rng.randint(0, len(touches)))]
+
+
+def _surroundings(scene: Scene, wording: Wording, rng: random.Random) -> dict[str, list[str]]:
+    """What is told of the picture as a whole, by field."""
+    found: dict[str, list[str]] = {"count": [], "background": [], "composition": [], "quality": []}
+    if rng.random() >= wording.dropped:
+        found["background"].append(scene.background)
+    if rng.random() >= wording.dropped:
+        found["composition"].append(scene.framing)
+    if len(scene.characters) == 1 and scene.characters[0].position != "center":
+        found["composition"] += [scene.characters[0].position] if rng.random() >= wording.dropped else []
+    if wording.extras:
+        found["quality"] += rng.sample(QUALITY, rng.randint(0, 4))
+        if rng.random() < 0.2:
+            found["quality"] += rng.sample(_UNKNOWN_WORDS, rng.randint(1, 2))
+    return found
+
+
+def _xml(scene: Scene, wording: Wording, rng: random.Random) -> str:
+    lines: list[str] = []
+    for number, character in enumerate(_in_order(scene, wording), start=1):
+        told = _told(character, wording, rng)
+        if wording.extras and rng.random() < 0.4:
+            told["pose"] = told.pop("action")
+        several = len(scene.characters) > 1
+        if (several and wording.positions) or (not several and wording.extras and rng.random() < 0.3):
+            told["position"] = [character.position]
+        fields = "".join(f"<{name}>{', '.join(tags)}</{name}>\n" for name, tags in told.items() if tags)
+        lines.append(f"<character_{number}>\n{fields}</character_{number}>\n")
+    around = _surroundings(scene, wording, rng)
+    if not wording.extras or rng.random() < 0.7:
+        around["count"].append(count_tag(scene))
+    if len(scene.characters) > 1 and around["background"] and rng.random() < 0.5:
+        lines.append(f"<scene>\n<background>{around.pop('background')[0]}</background>\n</scene>\n")
+    fields = "".join(f"<{name}>{', '.join(tags)}</{name}>\n" for name, tags in around.items() if tags)
+    return "\n".join([*lines, f"<general_tags>\n{fields}</general_tags>"])

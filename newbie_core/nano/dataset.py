@@ -1,0 +1,130 @@
+"""Drawn scenes as latents on disk: made once, in shards, in an order that the seed alone decides."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from newbie_core.nano.latents import LatentBasis, fit_latents
+from newbie_core.nano.scenes import Character, Scene, draw_scene, random_scene
+
+SHARD = 500
+"""Scenes in a file."""
+
+BASIS_SCENES = 400
+"""Scenes that the latents' basis is fitted to."""
+
+HALF = 2
+"""Early training sees pictures at this fraction of their size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """One picture to learn from.
+
+    Attributes:
+        caption: what it shows; a prompt is made of it anew each time it is used.
+        latents: `[16, H/8, W/8]` float16.
+        half: the same at half the size.
+    """
+
+    caption: Scene | str
+    latents: Tensor
+    half: Tensor
+
+
+def scene_of(seed: int, index: int) -> Scene:
+    """The training scene of that number."""
+    return random_scene(random.Random(f"{seed}:train:{index}"))
+
+
+def to_tensor(picture: Image) -> Tensor:
+    """RGB pixels as `[3, H, W]` in [-1, 1]."""
+    pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+    return pixels.permute(2, 0, 1).float() / 127.5 - 1
+
+
+def drawn_basis(file: Path, *, seed: int) -> LatentBasis:
+    """The basis of drawn scenes; kept in `file`."""
+    if not file.exists():
+        pictures = [to_tensor(draw_scene(scene_of(seed, i)))[None] for i in range(BASIS_SCENES)]
+        partial = file.with_suffix(".part")
+        fit_latents(pictures).save(partial)
+        partial.replace(file)
+    return LatentBasis.load(file)
+
+
+def encode_picture(picture: Image, basis: LatentBasis) -> tuple[Tensor, Tensor]:
+    """Latents of a picture and of its half, float16; sides must be multiples of 16 (half: of 8 after halving)."""
+    full = basis.encode(to_tensor(picture)[None])[0].half()
+    return full, basis.encode(to_tensor(picture.reduce(HALF))[None])[0].half()
+
+
+def draw_shards(
+    folder: Path, basis_file: Path, *, seed: int, scenes: int, workers: int, report: Callable[[str], None]
+) -> None:
+    """Draw what is missing of `scenes` training scenes; stopped at any time, it goes on with the next shard."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [k for k in range(-(-scenes // SHARD)) if not shard_file(folder, k).exists()]
+    if not wanted:
+        return
+    started = time.monotonic()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        made = pool.map(_draw_shard, *zip(*[(folder, basis_file, seed, k) for k in wanted], strict=True))
+        for number, _ in enumerate(made, 1):
+            rate = number * SHARD / (time.monotonic() - started)
+            report(f"drawn {number * SHARD:,} of {len(wanted) * SHARD:,} scenes, {rate:.0f} a second")
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def shard_file(folder: Path, number: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"scenes-{number:04}.safetensors"
+
+
+def _draw_shard(folder: Path, basis_file: Path, seed: int, number: int) -> None:
+    basis = LatentBasis.load(basis_file)
+    tensors, scenes = {}, []
+    for index in range(number * SHARD, (number + 1) * SHARD):
+        scene = scene_of(seed, index)
+        tensors[f"{index}"], tensors[f"{index}.half"] = encode_picture(draw_scene(scene), basis)
+        scenes.append(asdict(scene))
+    file = shard_file(folder, number)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
+    save_file(tensors, partial, {"scenes": json.dumps(scenes)})
+    partial.replace(file)
+
+
+def load_shard(folder: Path, number: int) -> Iterator[Sample]:
+    """A shard's samples, in order."""
+    with safe_open(shard_file(folder, number), "pt") as file:
+        scenes = json.loads(file.metadata()["scenes"])
+        for index, values in enumerate(scenes, start=number * SHARD):
+            scene = scene_from(values)
+            latents, half = file.get_tensor(f"{index}"), file.get_tensor(f"{index}.half")
+            yield Sample(caption=scene, latents=latents, half=half)
+
+
+def scene_from(values: dict[str, object]) -> Scene:
+    """A scene from its fields, as JSON keeps them."""
+    characters = []
+    for each in values["characters"]:  # type: ignore[attr-defined]  # written by _draw_shard
+        characters.append(Character(**{**each, "unseen": tuple(each["unseen"])}))
+    return Scene(**{**values, "characters": tuple(characters)})  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""Muon for matrices, AdamW for the rest, and a slow average of the weights.
+
+Muon: momentum whose matrix is made orthogonal by Newton-Schulz steps. Source: Jordan et al., "Muon: an optimizer for
+hidden layers in neural networks", 2024; the coefficients are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_A, _B, _C = 3.4445, -4.7750, 2.0315
+_NEWTON_SCHULZ_STEPS = 5
+
+
+@torch.no_grad()
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """The nearest orthogonal matrix, roughly: singular values come out between 0.7 and 1.2."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if tall else matrix).float()
+    x = x / (x.norm() + 1e-7)
+    for _ in range(_NEWTON_SCHULZ_STEPS):
+        square = x @ x.T
+        x = _A * x + (_B * square + _C * square @ square) @ x
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum, made orthogonal; for weights of two dimensions or more (others are flattened to two)."""
+
+    def __init__(self, params: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(list(params), {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is ever used
+        """One update."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                gradient = parameter.grad.float().flatten(1)
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(gradient)
+                state["momentum"].lerp_(gradient, 1 - group["momentum"])
+                direction = orthogonalised(gradient.lerp(state["momentum"], group["momentum"]))
+                stretch = max(1.0, gradient.shape[0] / gradient.shape[1]) ** 0.5
+                parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * stretch)
+
+
+class Optimisers:
+    """Muon and AdamW as one, with a common factor on both rates."""
+
+    def __init__(
+        self,
+        matrices: list[nn.Parameter],
+        others: list[nn.Parameter],
+        *,
+        lr_matrix: float,
+        lr_other: float,
+        betas: tuple[float, float] = (0.9, 0.98),
+    ) -> None:
+        self._all: list[torch.optim.Optimizer] = []
+        if matrices:
+            self._all.append(Muon(matrices, lr=lr_matrix))
+        if others:
+            self._all.append(torch.optim.AdamW(others, lr=lr_other, betas=betas, weight_decay=0.0))
+        self._rates = [[group["lr"] for group in each.param_groups] for each in self._all]
+        self._parameters = [*matrices, *others]
+
+    def step(self, factor: float, *, clip: float = 1.0) -> None:
+        """One update with both rates times `factor`, gradients clipped to a norm of `clip` and cleared."""
+        torch.nn.utils.clip_grad_norm_(self._parameters, clip)
+        for each, rates in zip(self._all, self._rates, strict=True):
+            for group, rate in zip(each.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            each.step()
+            each.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """What a checkpoint keeps."""
+        return [each.state_dict() for each in self._all]
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Go on from a checkpoint."""
+        for each, state in zip(self._all, states, strict=True):
+            each.load_state_dict(state)
+
+
+def make_optimiser(
+    module: nn.Module, *, lr_matrix: float, lr_other: float, others: tuple[str, ...] = ()
+) -> Optimisers:
+    """Muon for every trainable weight of two or more dimensions, AdamW for the rest.
+
+    Args:
+        lr_matrix, lr_other: rates of Muon and AdamW.
+        others: AdamW also takes weights whose name holds one of these (embeddings, first and last layers).
+    """
+    matrices, rest = [], []
+    for name, parameter in module.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        wide = parameter.dim() >= 2 and not any(part in name for part in others)
+        (matrices if wide else rest).append(parameter)
+    return Optimisers(matrices, rest, lr_matrix=lr_matrix, lr_other=lr_other)
+
+
+class Average:
+    """An exponential moving average of a module's weights, warmed up so that the first steps count less."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self.values = {name: tensor.detach().clone() for name, tensor in _trained(module)}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        """Take in the weights after step number `step`."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for name, tensor in _trained(module):
+            self.values[name].lerp_(tensor.detach(), 1 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, module: nn.Module) -> None:
+        """Put the average in the place of the module's weights."""
+        for name, tensor in _trained(module):
+            tensor.copy_(self.values[name])
+
+    def load(self, values: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint's values."""
+        self.values = {name: tensor.clone() for name, tensor in values.items()}
+
+
+def _trained(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return ((name, each) for name, each in module.named_parameters() if each.requires_grad)
