@@ -164,12 +164,12 @@ class Studio:
 
         job = self._job(prompt, settings, seed)
         memory = PeakMemory(self.engine.pipeline.hosting.device)
-        known = len(self.engine.remarks())
+        known = set(self.engine.remarks())
         started = time.perf_counter()
         with _Steps(settings.steps, quiet=quiet) as steps:
             image = self._picture(job, steps)
         seconds = time.perf_counter() - started
-        for remark in self.engine.remarks()[known:]:
+        for remark in (each for each in self.engine.remarks() if each not in known):
             say(f"note: {remark}")
         if reason := has_picture(image, width=job.width, height=job.height):
             raise PictureError(f"the model gave no usable picture: {reason}")

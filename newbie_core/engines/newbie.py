@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from newbie_core.digests import digest_value
 from newbie_core.errors import EngineChoiceError, PictureError
 from newbie_core.plans import Capabilities, EngineIdentity, Job
+from newbie_core.spelling import nearest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +34,11 @@ MODEL_VARIABLE = "NEWBIE_MODEL"
 
 MODEL_FOLDER = "models"
 """The folder looked for when nothing names a model."""
+
+NANO = "nano"
+"""Names the small demonstration model that comes with the package."""
+
+NANO_FOLDER = Path(__file__).resolve().parents[1] / "nano" / "model"
 
 ALGORITHM = "1"
 """Raised when a change of ours to the network or the samplers changes pixels."""
@@ -65,22 +71,14 @@ OPTIONS: Mapping[str, str | int | bool] = {
 
 
 def default_model(given: str = "") -> str:
-    """The model to use: what is given, else $NEWBIE_MODEL, else ./models.
+    """The model to use: what is given, else $NEWBIE_MODEL, else ./models, else the small one of this package.
 
-    Raises:
-        EngineChoiceError: none of them; says how to get one.
+    "nano" names that one outright.
     """
     found = given or os.environ.get(MODEL_VARIABLE, "")
-    if found:
-        return found
-    if Path(MODEL_FOLDER).is_dir():
-        return MODEL_FOLDER
-    raise EngineChoiceError(
-        f"no model: neither --model, nor ${MODEL_VARIABLE}, nor a folder ./{MODEL_FOLDER}. "
-        "`--model NewBie-AI/NewBie-image-Exp0.1` downloads the released one (about 20 GB); "
-        "`newbie model tiny models` writes a small random one to try the line with",
-        code="E_MODEL_NONE",
-    )
+    if not found and Path(MODEL_FOLDER).is_dir():
+        found = MODEL_FOLDER
+    return str(NANO_FOLDER) if found in ("", NANO) else found
 
 
 class NewbieEngine:
@@ -96,6 +94,7 @@ class NewbieEngine:
         self._memory: PeakMemory | None = None
         self._largest = (0, 0)
         self._remarks: dict[str, None] = {}
+        self._unknown: dict[str, dict[str, None]] = {}  # word -> jobs it stood in
 
     def identity(self) -> EngineIdentity:
         """Digests of every file, sizes, dtype, kernel, solver and adapters; not where files lie or what runs them."""
@@ -113,6 +112,7 @@ class NewbieEngine:
             largest_side=min(sizes.axes_lens[1:]) * step,
             trained=True,
             options=OPTIONS,
+            sizes=sizes.trained_sizes,
         )
 
     def environment(self) -> Mapping[str, str]:
@@ -175,6 +175,9 @@ class NewbieEngine:
         self._remark(job, "prompt", positive)
         self._remark(job, "negative prompt", negative)
         recipe = self._recipe(job)
+        problem = self.capabilities().size_problem(job.width, job.height)
+        if problem:
+            raise PictureError(problem, code="E_PICTURE_SIZE")
         self._pipeline.check(recipe)
         self._largest = max(self._largest, (job.width, job.height), key=prod)
         return self._pipeline.decode(
@@ -193,8 +196,14 @@ class NewbieEngine:
         }
 
     def remarks(self) -> Sequence[str]:
-        """Prompts that were cut, where the catalog allows it, and what they lost."""
-        return list(self._remarks)
+        """Prompts that were cut, where the catalog allows it, and what they lost; words the model does not know."""
+        return [*self._remarks, *(self._unknown_word(word, list(ids)) for word, ids in self._unknown.items())]
+
+    def _unknown_word(self, word: str, ids: Sequence[str]) -> str:
+        near = nearest(word.replace("_", " "), self._pipeline.stages.texts.known_words())
+        hint = f'; did you mean "{near.replace(" ", "_")}"?' if near else ""
+        places = ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1:,} more"
+        return f'the model does not know "{word}" and passed over it ({places}){hint}'
 
     def close(self) -> None:
         """Free the weights."""
@@ -206,6 +215,8 @@ class NewbieEngine:
             lost = ", ".join(tokens.cut) or "white space"
             counts = f"{tokens.gemma} tokens for Gemma (limit {tokens.gemma_limit}), {tokens.jina} for Jina"
             self._remarks[f"{job.id}: its {side} was cut, {counts}; it lost {lost}"] = None
+        for word in tokens.unknown if side == "prompt" else ():
+            self._unknown.setdefault(word, {})[job.id] = None
 
     def _watch_memory(self) -> None:
         from newbie_core.model.stages import PeakMemory

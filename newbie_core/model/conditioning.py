@@ -26,7 +26,7 @@ from torch import Tensor
 from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.prompt_fields import fields_behind, is_xml_like
 from newbie_core.model.text_encoders import Encoder, GemmaEncoder, JinaEncoder
-from newbie_core.model.tokenizers import Encoding, Tokenizer, gemma_tokenizer, jina_tokenizer
+from newbie_core.model.tokenizers import Encoding, GemmaTokenizer, Tokenizer, gemma_tokenizer, jina_tokenizer
 from newbie_core.model.weights.config_from_shapes import gemma_config, jina_config
 from newbie_core.model.weights.part import Part
 
@@ -71,12 +71,15 @@ class TokenCount:
         jina: with `<s>` and `</s>`.
         cut: the prompt's fields that would fall off its end, wholly or partly, as "general_tags/quality"; of a
             prompt that is no XML, its words.
+        unknown: words that Gemma's tokenizer has no token for; the model passes over them. The released one has
+            tokens for everything.
     """
 
     gemma: int
     system: int
     jina: int
     cut: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     gemma_limit: int = MAX_GEMMA_TOKENS
     jina_limit: int = MAX_JINA_TOKENS
 
@@ -115,7 +118,7 @@ class TextConditioner:
         encodings_run: texts that went through the encoders, rather than coming from the cache.
     """
 
-    gemma_tokenizer: Tokenizer
+    gemma_tokenizer: GemmaTokenizer
     jina_tokenizer: Tokenizer
     load_gemma: Callable[[], Encoder]
     load_jina: Callable[[], Encoder]
@@ -247,6 +250,10 @@ class TextConditioner:
         """The prompts whose conditioning is not kept."""
         return [prompt for prompt in prompts if (_system_for(prompt, system), prompt) not in self._cache]
 
+    def known_words(self) -> tuple[str, ...]:
+        """Every word the model knows, where it knows words rather than pieces of them; else none."""
+        return self.gemma_tokenizer.words()
+
     @property
     def gemma(self) -> Encoder:
         """Gemma, loaded when first asked for."""
@@ -297,7 +304,8 @@ class TextConditioner:
         gemma = self.gemma_tokenizer.encode(system + prompt)
         jina = self.jina_tokenizer.encode(prompt)
         before = max(1, sum(first < len(system) for first, _ in gemma.offsets))
-        count = TokenCount(gemma=len(gemma.ids), system=before, jina=len(jina.ids))
+        unknown = tuple(dict.fromkeys((system + prompt)[first:last] for first, last in gemma.unknown))
+        count = TokenCount(gemma=len(gemma.ids), system=before, jina=len(jina.ids), unknown=unknown)
         if not count.fits:
             place = min(
                 _cut_at(gemma, MAX_GEMMA_TOKENS, whole=len(system + prompt)) - len(system),

@@ -35,6 +35,8 @@ class TransformerConfig:
         axes_lens: positions seen in training on each axis; others are refused.
         clip_text_dim: width of Jina's pooled vector.
         qk_eps: epsilon of the norms on queries, keys and the pooled vector (1e-5 in the diffusers port).
+        trained_sizes: widths and heights in pixels of the only pictures the model can make; empty for a model
+            that takes any. Not upstream's: a small model says so in its config.json.
     """
 
     patch_size: int = 2
@@ -53,6 +55,7 @@ class TransformerConfig:
     axes_dims: tuple[int, ...] = (32, 32, 32)
     axes_lens: tuple[int, ...] = (1024, 512, 512)
     clip_text_dim: int = 1024
+    trained_sizes: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.dim % self.n_heads:
@@ -101,6 +104,7 @@ class TransformerConfig:
         for name in ("axes_dims", "axes_lens"):
             if name in known:
                 known[name] = tuple(known[name])
+        known["trained_sizes"] = tuple((width, height) for width, height in known.get("trained_sizes", ()))
         return cls(**known)
 
 

@@ -274,6 +274,12 @@ class NewBieImagePipeline:
                     f"{side} {pixels} is not a multiple of {step} from {step} to {limit * step}",
                     code="E_PICTURE_SIZE",
                 )
+        if sizes.trained_sizes and (recipe.width, recipe.height) not in sizes.trained_sizes:
+            known = ", ".join(f"{width}x{height}" for width, height in sizes.trained_sizes)
+            raise PictureError(
+                f"this model makes no pictures of {recipe.width}x{recipe.height}; it makes {known}",
+                code="E_PICTURE_SIZE",
+            )
         if recipe.solver not in SOLVERS:
             raise PictureError(f'there is no solver "{recipe.solver}"; known: {", ".join(SOLVERS)}')
         if not 1 <= recipe.steps <= 1000:

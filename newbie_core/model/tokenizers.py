@@ -56,10 +56,12 @@ class Encoding:
         ids: rows of the model's embedding.
         offsets: for each token the characters of the text it stands for, first and one past the last; (0, 0) for
             tokens put around the text. Several byte tokens may stand for one character.
+        unknown: of those, the ones for which there is no token.
     """
 
     ids: tuple[int, ...]
     offsets: tuple[tuple[int, int], ...]
+    unknown: tuple[tuple[int, int], ...] = ()
 
 
 class Tokenizer(Protocol):
@@ -89,7 +91,14 @@ class JsonTokenizer:
         """
         with _failures_named(self.where):
             found = self.tokenizer.encode(text, add_special_tokens=False)
-        return Encoding(ids=tuple(found.ids), offsets=tuple(found.offsets))
+        nothing = self.tokenizer.token_to_id("<unk>")
+        unknown = (span for number, span in zip(found.ids, found.offsets, strict=True) if number == nothing)
+        return Encoding(ids=tuple(found.ids), offsets=tuple(found.offsets), unknown=tuple(unknown))
+
+    def words(self) -> tuple[str, ...]:
+        """Its whole words, where it has a token for each rather than pieces of words; in no order."""
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.single_word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +141,17 @@ class GemmaTokenizer:
         ids, offsets = [self.bos], [(0, 0)]
         # Broken after its first character, a reserved word matches no token; Gemma puts nothing before a part.
         cuts = [0, *(match.end() for match in _RESERVED.finditer(text)), len(text)]
+        unknown: list[tuple[int, int]] = []
         for start, end in pairwise(cuts):
             part = self.inner.encode(text[start:end])
             ids += part.ids
             offsets += [(first + start, last + start) for first, last in part.offsets]
-        return Encoding(ids=tuple(ids), offsets=tuple(offsets))
+            unknown += [(first + start, last + start) for first, last in part.unknown]
+        return Encoding(ids=tuple(ids), offsets=tuple(offsets), unknown=tuple(unknown))
+
+    def words(self) -> tuple[str, ...]:
+        """All words it knows, where its vocabulary is one of whole words; in no order."""
+        return self.inner.words() if isinstance(self.inner, JsonTokenizer) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

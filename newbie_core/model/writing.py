@@ -264,6 +264,8 @@ def _transformer(sizes: TransformerConfig) -> dict[str, Any]:
     # Not upstream's: cap_feat_dim, ffn_dim and qk_eps are told by shapes or by the code.
     for name in ("cap_feat_dim", "ffn_dim", "qk_eps"):
         del values[name]
+    if not sizes.trained_sizes:
+        del values["trained_sizes"]
     return {
         "_class_name": "NextDiT_3B_GQA_patch2_Adaln_Refiner_WHIT_CLIP",
         "model_type": "nextdit_clip",

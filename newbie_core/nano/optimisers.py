@@ -18,14 +18,14 @@ _NEWTON_SCHULZ_STEPS = 5
 
 @torch.no_grad()
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The nearest orthogonal matrix, roughly: singular values come out between 0.7 and 1.2."""
+    """The nearest orthogonal matrix, roughly: singular values come out between 0.7 and 1.2. In bf16, as in the source."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).float()
-    x = x / (x.norm() + 1e-7)
+    x = matrix.T if tall else matrix
+    x = (x / (x.norm() + 1e-7)).bfloat16()
     for _ in range(_NEWTON_SCHULZ_STEPS):
         square = x @ x.T
         x = _A * x + (_B * square + _C * square @ square) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -113,7 +113,13 @@ class Average:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay = decay
-        self.values = {name: tensor.detach().clone() for name, tensor in _trained(module)}
+        self.values: dict[str, Tensor] = {}
+        self.follow(module)
+
+    def follow(self, module: nn.Module) -> None:
+        """Also average weights that are trained from now on; those no longer trained keep their average."""
+        for name, tensor in _trained(module):
+            self.values.setdefault(name, tensor.detach().clone())
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
@@ -125,8 +131,9 @@ class Average:
     @torch.no_grad()
     def copy_to(self, module: nn.Module) -> None:
         """Put the average in the place of the module's weights."""
-        for name, tensor in _trained(module):
-            tensor.copy_(self.values[name])
+        for name, tensor in module.named_parameters():
+            if name in self.values:
+                tensor.copy_(self.values[name])
 
     def load(self, values: Mapping[str, Tensor]) -> None:
         """Go on from a checkpoint's values."""

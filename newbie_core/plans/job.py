@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 
 import orjson
 
@@ -36,6 +37,7 @@ class Capabilities:
         size_step: sides are multiples of this; `smallest_side` and `largest_side` too, all in pixels.
         trained: whether its pixels come from a trained model, as IPTC's source type asks.
         options: each option with its default.
+        sizes: widths and heights, where it makes only these; empty when the steps above decide.
     """
 
     size_step: int = 8
@@ -43,9 +45,16 @@ class Capabilities:
     largest_side: int = 4096
     trained: bool = True
     options: Mapping[str, str | int | bool]
+    sizes: Sequence[tuple[int, int]] = ()
 
     def size_problem(self, width: int, height: int) -> str | None:
         """Why this size cannot be made, with the nearest one that can; None when it can."""
+        if self.sizes:
+            if (width, height) in self.sizes:
+                return None
+            known = ", ".join(f"{wide}x{high}" for wide, high in self.sizes)
+            wide, high = min(self.sizes, key=lambda size: _distance((width, height), size))
+            return f"the model makes no {width}x{height}; the nearest is {wide}x{high} (it knows {known})"
         for side, pixels in (("width", width), ("height", height)):
             nearest = min(max(pixels, self.smallest_side), self.largest_side)
             nearest = max(self.smallest_side, nearest - nearest % self.size_step)
@@ -68,6 +77,14 @@ class Job:
     height: int
     steps: int
     guidance: str
+
+
+def _distance(size: tuple[int, int], other: tuple[int, int]) -> tuple[float, float]:
+    """How unlike two sizes are: in their shape first, then in their area."""
+    (width, height), (wide, high) = size, other
+    if not width or not height:
+        return 0.0, 0.0
+    return round(abs(log(width / height * high / wide)), 6), abs(log(width * height / (wide * high)))
 
 
 def job_key(

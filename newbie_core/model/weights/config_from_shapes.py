@@ -81,6 +81,7 @@ def transformer_config(part: Part) -> TransformerConfig:
             norm_eps=_number(part, given, "norm_eps", TransformerConfig().norm_eps),
             axes_dims=axes_dims,
             axes_lens=axes_lens,
+            trained_sizes=_picture_sizes(part, given),
         )
     except ValueError as error:
         raise ModelError(f"{_place(part)}: impossible sizes: {error}", code="E_MODEL_CONFIG") from error
@@ -98,6 +99,17 @@ def _axes(part: Part, given: Mapping[str, Any], head: int) -> tuple[tuple[int, .
             code="E_MODEL_CONFIG",
         )
     return dims, lens
+
+
+def _picture_sizes(part: Part, given: Mapping[str, Any]) -> tuple[tuple[int, int], ...]:
+    """The sizes a model is limited to, as pairs of pixels."""
+    value = given.get("trained_sizes", ())
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(size, list | tuple) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+        for size in value
+    ):
+        raise _wrong(part, "trained_sizes", value, "a list of widths and heights in pixels, as [[256, 256]]")
+    return tuple((width, height) for width, height in value)
 
 
 def _even_thirds(part: Part, head: int) -> tuple[int, ...]:
