@@ -218,6 +218,7 @@ class NextDiT(ModelMixin, ConfigMixin, PeftAdapterMixin):
         axes_dims: tuple[int, ...] = (32, 32, 32),
         axes_lens: tuple[int, ...] = (1024, 512, 512),
         clip_text_dim: int = 1024,
+        trained_sizes: tuple[tuple[int, int], ...] = (),
     ) -> None:
         super().__init__()
         sizes = TransformerConfig.from_mapping(dict(self.config))

@@ -1,0 +1,1 @@
+"""Taggers: what a picture shows, in tags with probabilities."""
