@@ -1,98 +1,314 @@
-"""Training of the small tagger on drawings: one character cut out, or a whole picture, each with all its tags.
+"""Training of a small tagger in DeepDanbooru's form on drawings: attributes, and the parts of a face one by one.
 
-While it learns, each convolution but the last is followed by a batch norm; `folded` merges them into the
-convolutions, which gives a network of DeepDanbooru's form.
+A single "which expression?" would hide wrong brows behind a right mouth, so every part has tags of its own. Batch
+norms steady the training and are folded into the convolutions afterwards, as they are in the public file.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import random
-from collections.abc import Callable
-from dataclasses import asdict, replace
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save_file
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+from torch import Tensor, nn
 
-from newbie_core.nano.dataset import scene_from
-from newbie_core.nano.scenes import Character, Scene, draw_scene, random_scene
+from newbie_core.drawing.expressions import FACES, TOUCHES
+from newbie_core.nano.optimisers import Average, make_optimiser
+from newbie_core.nano.scenes import (
+    ACCESSORIES,
+    ARMS,
+    BACKGROUNDS,
+    EXPRESSIONS,
+    EYE_COLOURS,
+    FACE_PARTS,
+    FRAMINGS,
+    GARMENT_COLOURS,
+    GARMENTS,
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    Scene,
+    character_boxes,
+    labels,
+)
+from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru, squared
 
-SHARD = 250
-"""Scenes in a file of drawings."""
+CHECKPOINT = "tagger.pt"
+SIDE = 192
+"""Pixels of the square it looks at."""
 
-MIXED = 0.35
-"""Share of faces mixed of several expressions: the parts of a face must be seen each by itself."""
+ARCHITECTURE = Architecture(stem=16, widths=(64, 128, 256, 512), blocks=(2, 3, 4, 2), tags=0)
+HIDDEN_EYES = ("happy_closed", "heart")
+"""Eyes that show no colour."""
 
-HELD_OUT_SHARE = 0.2
-"""Share of scenes with a pair of attributes that the picture model never sees: the tagger must not doubt them."""
+CROPS, WHOLE = 40, 12
+"""Characters and whole pictures in a batch."""
 
-TOUCHES = {
-    "brows": ("v-shaped_eyebrows", "furrowed_brow", "raised_eyebrows", "raised_eyebrow"),
-    "eyes": (
-        "half-closed_eyes", "one_eye_closed", "wide-eyed", "heart-shaped_pupils", "^_^", "@_@", "tareme",
-    ),
-    "mouth": ("smirk", "frown", "open_mouth", "wavy_mouth", "clenched_teeth", ":o"),
-    "blush": ("blush", "light_blush"),
-    "tears": ("streaming_tears",),
-    "mark": ("sweatdrop", "anger_vein", "heart", "?", "zzz", "gloom_(expression)"),
-}  # fmt: skip
-"""Tags that change one part of a face to what another expression has there."""
-
-
-def drawn_scene(seed: int, split: str, index: int) -> Scene:
-    """The scene of that number; another `split`, other scenes."""
-    rng = random.Random(f"{seed}:tagger:{split}:{index}")
-    count = rng.choices((1, 2, 3), (35, 45, 20))[0]
-    scene = random_scene(rng, count=count, held_out=rng.random() < HELD_OUT_SHARE)
-    characters = (mixed(each, rng) if rng.random() < MIXED else each for each in scene.characters)
-    return replace(scene, characters=tuple(characters))
-
-
-def mixed(character: Character, rng: random.Random) -> Character:
-    """The same character with one to three parts of its face changed."""
-    parts = rng.sample(tuple(TOUCHES), rng.randint(1, 3))
-    touches = tuple(rng.choice(TOUCHES[part]) for part in parts)
-    return replace(character, unseen=(*character.unseen, *touches))
+WARM_UP = 40
 
 
-def draw_scenes(folder: Path, *, seed: int, split: str, scenes: int, report: Callable[[str], None]) -> None:
-    """Draw what is missing of so many scenes; stopped at any time, it goes on with the next file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for start in range(0, scenes, SHARD):
-        file = _shard(folder, split, start)
-        if file.exists():
-            continue
-        made = [drawn_scene(seed, split, index) for index in range(start, start + SHARD)]
-        pictures = {
-            str(index): torch.from_numpy(np.array(draw_scene(scene))) for index, scene in enumerate(made)
+def face_values(part: str) -> tuple[str, ...]:
+    """What a part of a face can be among the expressions of `scenes`."""
+    faces = [FACES.get(name) or TOUCHES[name] for name in EXPRESSIONS]
+    return tuple(sorted({face.get(part, "none") for face in faces}))
+
+
+def components() -> dict[str, dict[str, str]]:
+    """Component → its values → their tags. Of a character: exactly one value each."""
+    table = {
+        "gender": {"1girl": "female_focus", "1boy": "male_focus"},
+        "hair_colour": {name: f"{name}_hair" for name in HAIR_COLOURS},
+        "hair_style": {name: name for name in HAIR_STYLES},
+        "eye_colour": {name: f"{name}_eyes" for name in EYE_COLOURS},
+        "expression": {name: name for name in EXPRESSIONS},
+        "garment": {name: name for name in GARMENTS},
+        "garment_colour": {name: f"{name}_clothes" for name in GARMENT_COLOURS},
+        "accessory": {name: "no_accessory" if name == "none" else name for name in ACCESSORIES},
+        "arms": {name: name for name in ARMS},
+    }
+    table |= {part: {value: f"{part}:{value}" for value in face_values(part)} for part in FACE_PARTS}
+    table |= {
+        "background": {name: name for name in BACKGROUNDS},
+        "framing": {name: name for name in FRAMINGS},
+        "count": {"1": "solo", "2": "two_characters", "3": "three_characters"},
+    }
+    return table
+
+
+def tag_list() -> list[str]:
+    """All tags, in the order of the outputs."""
+    return [tag for values in components().values() for tag in values.values()]
+
+
+def spans() -> dict[str, slice]:
+    """Component → its outputs."""
+    found, start = {}, 0
+    for name, values in components().items():
+        found[name] = slice(start, start + len(values))
+        start += len(values)
+    return found
+
+
+OF_CHARACTERS = ("gender", "hair_colour", "hair_style", "eye_colour", "expression", "garment", "garment_colour",
+                 "accessory", "arms", *FACE_PARTS)
+OF_PICTURES = ("background", "framing", "count")
+
+
+class _Normed(DeepDanbooru):
+    """The network with a batch norm behind every convolution but the head."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__(architecture)
+        convolutions = [getattr(self, f"n_Conv_{number}") for number in range(architecture.last)]
+        self.norms = nn.ModuleList(nn.BatchNorm2d(each.out_channels) for each in convolutions)
+        for each in convolutions:
+            nn.init.kaiming_normal_(each.weight, nonlinearity="relu")
+
+    def convolve(self, number: int, x: Tensor, stride: int = 1) -> Tensor:
+        """Convolution `number`, then its norm."""
+        made = super().convolve(number, x, stride)
+        return self.norms[number](made) if number < self.architecture.last else made
+
+    @torch.no_grad()
+    def folded(self) -> DeepDanbooru:
+        """The same function without norms."""
+        plain = DeepDanbooru(self.architecture)
+        for number in range(self.architecture.last + 1):
+            one: nn.Conv2d = getattr(self, f"n_Conv_{number}")
+            other: nn.Conv2d = getattr(plain, f"n_Conv_{number}")
+            if number == self.architecture.last:
+                other.weight.copy_(one.weight)
+                continue
+            norm: nn.BatchNorm2d = self.norms[number]  # type: ignore[assignment]
+            assert norm.running_var is not None and norm.running_mean is not None and other.bias is not None
+            factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            bias = torch.zeros_like(norm.bias) if one.bias is None else one.bias
+            other.weight.copy_(one.weight * factor[:, None, None, None])
+            other.bias.copy_((bias - norm.running_mean) * factor + norm.bias)
+        return plain.eval()
+
+
+Example = tuple[Scene, Image.Image]
+
+
+class TaggerTraining:
+    """The state of a run, kept in `folder`."""
+
+    def __init__(self, folder: Path, *, seed: int, steps: int, device: str = "cpu") -> None:
+        torch.manual_seed(seed)
+        self.folder, self.seed, self.steps = folder, seed, steps
+        self.device = torch.device(device)
+        sizes = Architecture(
+            stem=ARCHITECTURE.stem,
+            widths=ARCHITECTURE.widths,
+            blocks=ARCHITECTURE.blocks,
+            tags=len(tag_list()),
+        )
+        self.module = _Normed(sizes).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = make_optimiser(
+            self.module, lr_matrix=0.01, lr_other=2e-3, others=("n_Conv_0.", f"n_Conv_{sizes.last}.")
+        )
+        self.average = Average(self.module, 0.99)
+        self.step, self._loss = 0, 0.0
+        if (folder / CHECKPOINT).exists():
+            self._resume()
+
+    def run(self, examples: Sequence[Example], report: Callable[[str], None], *, until: int = 0) -> None:
+        """Train to the end, or to step `until`; a checkpoint every 100 steps."""
+        last = min(until or self.steps, self.steps)
+        began = time.monotonic()
+        self.module.train()
+        while self.step < last:
+            self._train(examples)
+            if self.step % 25 == 0:
+                pace = (time.monotonic() - began) / 25
+                left = (self.steps - self.step) * pace / 60
+                report(f"tagger: step {self.step} of {self.steps}, loss {self._loss:.4f}, "
+                       f"{pace:.2f} s a step, {left:.0f} min left")
+                began = time.monotonic()
+            if self.step % 100 == 0 or self.step >= last:
+                self.save()
+
+    def finished(self) -> DeepDanbooru:
+        """The network with averaged weights, norms folded."""
+        made = _Normed(self.module.architecture)
+        made.load_state_dict(self.module.state_dict())
+        self.average.copy_to(made)
+        return made.eval().folded()
+
+    def _train(self, examples: Sequence[Example]) -> None:
+        rng = random.Random(f"{self.seed}:tagger:{self.step}")
+        pictures, wanted, known = [], [], []
+        for index in range(CROPS + WHOLE):
+            scene, picture = rng.choice(examples)
+            made = character_example(scene, picture, rng) if index < CROPS else whole_example(scene, picture, rng)
+            pictures.append(made[0])
+            wanted.append(made[1])
+            known.append(made[2])
+        batch = torch.from_numpy(np.stack(pictures)).float().div_(255)
+        target, mask = torch.stack(wanted), torch.stack(known)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            logits = self.module.logits(batch.to(self.device)).float().cpu()
+        loss = F.binary_cross_entropy_with_logits(logits, target, mask, reduction="sum") / mask.sum()
+        loss = 4 * loss + _choice_loss(logits[:CROPS], target[:CROPS], mask[:CROPS])
+        loss.backward()
+        turn = 0.4 * self.steps
+        falling = 1.0 if self.step < turn else (self.steps - self.step) / (self.steps - turn)
+        self.optimiser.step(min(1.0, (self.step + 1) / WARM_UP) * falling)
+        self.step += 1
+        self.average.update(self.module, self.step)
+        value = loss.item()
+        self._loss = value if self.step == 1 else 0.97 * self._loss + 0.03 * value
+
+    def save(self) -> None:
+        """Write the checkpoint; the one before stays until the new one is whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f"{CHECKPOINT}.part"
+        state = {
+            "module": self.module.state_dict(),
+            "average": self.average.values,
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "loss": self._loss,
         }
-        partial = file.with_name(f"{file.name}.{os.getpid()}.part")
-        save_file(pictures, partial, {"scenes": json.dumps([asdict(scene) for scene in made])})
-        partial.replace(file)
-        report(f"{split}: {start + SHARD} of {scenes} scenes drawn")
+        torch.save(state, partial)
+        partial.replace(self.folder / CHECKPOINT)
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.average.load(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self._loss = state["step"], state["loss"]
 
 
-def _shard(folder: Path, split: str, start: int) -> Path:
-    return folder / f"{split}-{start:06}.safetensors"
+def _choice_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Cross entropy within each component of characters: the mean over components."""
+    losses = []
+    for name in OF_CHARACTERS:
+        span = spans()[name]
+        each = F.cross_entropy(logits[:, span], target[:, span].argmax(dim=1), reduction="none")
+        shown = mask[:, span.start]
+        losses.append((each * shown).sum() / shown.sum().clamp(min=1))
+    return torch.stack(losses).mean()
 
 
-class Drawings:
-    """Drawn scenes with their pictures, read from disk when asked for."""
+def character_example(
+    scene: Scene, picture: Image.Image, rng: random.Random, *, index: int | None = None, spoil: bool = True
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """One character cut out: pixels `[S, S, 3]`, wanted outputs, and which of them are known."""
+    count = len(scene.characters)
+    index = rng.randrange(count) if index is None else index
+    crop = cut_character(picture, character_boxes(scene)[index], rng if spoil else None)
+    values = {**labels(scene)[index], "background": scene.background}
+    wanted, known = _blank()
+    for name, value in values.items():
+        if name == "eye_colour" and labels(scene)[index]["eyes"] in HIDDEN_EYES:
+            continue
+        _set(wanted, known, name, [value])
+    return (_spoiled(crop, rng) if spoil else np.asarray(squared(crop, SIDE))), wanted, known
 
-    def __init__(self, folder: Path, *, split: str, scenes: int) -> None:
-        self.scenes: list[Scene] = []
-        self._files = []
-        for start in range(0, scenes, SHARD):
-            file = safe_open(_shard(folder, split, start), "pt").__enter__()
-            self._files.append(file)
-            self.scenes += [scene_from(each) for each in json.loads(file.metadata()["scenes"])]
 
-    def picture(self, index: int) -> Image.Image:
-        """The picture of that scene, RGB."""
-        pixels = self._files[index // SHARD].get_tensor(str(index % SHARD))
-        return Image.fromarray(pixels.numpy())
+def whole_example(
+    scene: Scene, picture: Image.Image, rng: random.Random, *, spoil: bool = True
+) -> tuple[np.ndarray, Tensor, Tensor]:
+    """A whole picture with the tags of everybody in it."""
+    wanted, known = _blank()
+    for name in OF_CHARACTERS:
+        if name not in FACE_PARTS and name != "eye_colour":
+            _set(wanted, known, name, [each[name] for each in labels(scene)])
+    _set(wanted, known, "background", [scene.background])
+    _set(wanted, known, "framing", [scene.framing])
+    _set(wanted, known, "count", [str(len(scene.characters))])
+    return (_spoiled(picture, rng) if spoil else np.asarray(squared(picture, SIDE))), wanted, known
+
+
+def cut_character(
+    picture: Image.Image, box: tuple[float, float, float, float], rng: random.Random | None = None
+) -> Image.Image:
+    """The part of a picture in `box`, moved and scaled a little where `rng` is given; cut at the picture's edge."""
+    left, top, right, bottom = box
+    if rng is not None:
+        wide, high = right - left, bottom - top
+        dx, dy, size = rng.uniform(-0.05, 0.05) * wide, rng.uniform(-0.04, 0.04) * high, rng.uniform(-0.08, 0.08)
+        left, right = left + dx - size * wide / 2, right + dx + size * wide / 2
+        top, bottom = top + dy - size * high / 2, bottom + dy + size * high / 2
+    inside = (
+        max(0, round(left)), max(0, round(top)), min(picture.width, round(right)), min(picture.height, round(bottom)),
+    )  # fmt: skip
+    return picture.crop(inside)
+
+
+def _spoiled(picture: Image.Image, rng: random.Random) -> np.ndarray:
+    """As a generated picture may look: a little blurred, noisy, off in colour."""
+    if rng.random() < 0.5:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.0)))
+    pixels = squared(picture, SIDE).astype(np.float32)
+    noise = np.random.default_rng(rng.getrandbits(32))
+    if rng.random() < 0.6:
+        coarse = noise.normal(0, rng.uniform(1, 9), (SIDE // 4, SIDE // 4, 3)).astype(np.float32)
+        pixels += coarse.repeat(4, axis=0).repeat(4, axis=1)
+        pixels += noise.normal(0, rng.uniform(1, 7), pixels.shape).astype(np.float32)
+    pixels = pixels * rng.uniform(0.95, 1.05) + np.array([rng.uniform(-6, 6) for _ in range(3)], np.float32)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def _blank() -> tuple[Tensor, Tensor]:
+    size = len(tag_list())
+    return torch.zeros(size), torch.zeros(size)
+
+
+_COMPONENTS, _SPANS = components(), spans()
+
+
+def _set(wanted: Tensor, known: Tensor, name: str, values: Sequence[str]) -> None:
+    if name not in _COMPONENTS:
+        return
+    known[_SPANS[name]] = 1
+    order = list(_COMPONENTS[name])
+    for value in values:
+        wanted[_SPANS[name].start + order.index(value)] = 1
