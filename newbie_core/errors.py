@@ -186,6 +186,13 @@ class PictureError(EngineError):
     code = "E_PICTURE"
 
 
+class TrainingError(NewbieError):
+    """A training run that cannot begin or go on; its text names the folder or the file."""
+
+    exit_code = 2
+    code = "E_TRAINING"
+
+
 class StoreError(NewbieError):
     """The store cannot be read or written."""
 

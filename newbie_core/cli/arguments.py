@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from newbie_core.cli.model_arguments import add_model_commands
+from newbie_core.cli.nano_commands import add_nano
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
@@ -32,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_keeping(commands)
     add_model_commands(commands)
+    add_nano(commands)
     return parser
 
 

@@ -391,6 +391,7 @@ COMMANDS: Mapping[str, Command] = {
     "create": _model_command("interactive:create"),
     "model": _model_command("model_commands:model"),
     "doctor": _model_command("doctor:doctor"),
+    "nano": _model_command("nano_commands:nano"),
 }
 
 __all__ = ["COMMANDS"]

@@ -154,7 +154,9 @@ def _norm_each(x: Tensor, weights: Tensor, lengths: Sequence[int], eps: float) -
     if torch.is_grad_enabled():
         # Whole tensors, which autograd walks back in a few passes.
         if all_equal(lengths):
-            return (rms_norm(x, None, eps).unflatten(0, (len(lengths), -1)) * weights.unsqueeze(1)).flatten(0, 1)
+            return (rms_norm(x, None, eps).unflatten(0, (len(lengths), -1)) * weights.unsqueeze(1)).flatten(
+                0, 1
+            )
         counts = torch.tensor(lengths, device=x.device)
         return rms_norm(x, None, eps) * weights.repeat_interleave(counts, dim=0)
     normed = rms_norm(x, None, eps)

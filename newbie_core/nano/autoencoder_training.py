@@ -17,7 +17,7 @@ from torch import Tensor
 from newbie_core.model.autoencoder import build_autoencoder
 from newbie_core.nano.latents import LatentBasis
 from newbie_core.nano.network import AUTOENCODER
-from newbie_core.nano.optimisers import Average, Optimisers, make_optimiser
+from newbie_core.nano.optimisers import Average, Optimisers, make_optimiser, never
 
 CHECKPOINT = "autoencoder.pt"
 NOISE = 0.12
@@ -63,8 +63,15 @@ class AutoencoderTraining:
         """Steps of both stages."""
         return self.decoder_steps + self.encoder_steps
 
-    def run(self, pictures: Sequence[Tensor], report: Callable[[str], None], *, until: int = 0) -> None:
-        """Train on pictures `[3, H, W]` uint8 to the end, or to step `until`; a checkpoint every 200 steps."""
+    def run(
+        self,
+        pictures: Sequence[Tensor],
+        report: Callable[[str], None],
+        *,
+        until: int = 0,
+        stop: Callable[[], bool] = never,
+    ) -> None:
+        """Train on pictures `[3, H, W]` uint8 to the end, to step `until`, or until `stop`; a checkpoint every 200 steps."""
         last = min(until or self.steps, self.steps)
         began = time.monotonic()
         while self.step < last:
@@ -76,11 +83,15 @@ class AutoencoderTraining:
             if self.step % 50 == 0:
                 pace = (time.monotonic() - began) / 50
                 what = "decoder" if decoding else "encoder"
-                report(f"{what}: step {self.step} of {self.steps}, loss {self._loss:.4f}, {pace:.2f} s a step, "
-                       f"{(self.steps - self.step) * pace / 60:.0f} min left")
+                report(
+                    f"{what}: step {self.step} of {self.steps}, loss {self._loss:.4f}, {pace:.2f} s a step, "
+                    f"{(self.steps - self.step) * pace / 60:.0f} min left"
+                )
                 began = time.monotonic()
-            if self.step % 200 == 0 or self.step >= last:
+            if self.step % 200 == 0 or self.step >= last or stop():
                 self.save()
+                if stop():
+                    return
 
     def finished(self) -> AutoencoderKL:
         """The module with its averaged weights, in float32 on the CPU."""

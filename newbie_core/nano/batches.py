@@ -56,7 +56,7 @@ class Writer:
 
 
 def pool_batches(
-    samples: Sequence[Sample], writer: Writer, *, seed: int, pool: int, half: bool, batch: int = BATCH
+    samples: Sequence[Sample], writer: Writer, *, seed: int, pool: int, batch: int = BATCH
 ) -> Iterator[Batch]:
     """All batches of pool number `pool`; a pool is a share of one shuffled pass over the samples."""
     size = min(POOL, len(samples))
@@ -73,7 +73,7 @@ def pool_batches(
         batches += _group_batches(members, writer, rng, batch)
     rng.shuffle(batches)
     for chosen, prompts, rows in batches:
-        yield _batch(chosen, prompts, rows, writer, rng, half=half)
+        yield _batch(chosen, prompts, rows, writer, rng)
 
 
 def _group_batches(
@@ -111,8 +111,6 @@ def _batch(
     rows: list[list[int]],
     writer: Writer,
     rng: random.Random,
-    *,
-    half: bool,
 ) -> Batch:
     longest = max(len(each) for each in rows)
     gemma, jina = [], []
@@ -121,5 +119,5 @@ def _batch(
         text = [*each, *(rng.choice(writer.neutral) for _ in range(longest - len(each)))]
         gemma.append([2, *(writer.system(prompt) or ([4] if longest else [])), *text])
         jina.append([0, *text, 2])
-    latents = torch.stack([sample.half if half else sample.latents for sample in chosen]).float()
+    latents = torch.stack([sample.latents for sample in chosen]).float()
     return Batch(latents=latents, gemma_ids=torch.tensor(gemma), jina_ids=torch.tensor(jina))

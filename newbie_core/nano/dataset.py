@@ -28,9 +28,6 @@ SHARD = 500
 BASIS_SCENES = 400
 """Scenes that the latents' basis is fitted to."""
 
-HALF = 2
-"""Early training sees pictures at this fraction of their size."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
@@ -39,12 +36,10 @@ class Sample:
     Attributes:
         caption: what it shows; a prompt is made of it anew each time it is used.
         latents: `[16, H/8, W/8]` float16.
-        half: the same at half the size.
     """
 
     caption: Scene | str
     latents: Tensor
-    half: Tensor
 
 
 def scene_of(seed: int, index: int) -> Scene:
@@ -68,10 +63,9 @@ def drawn_basis(file: Path, *, seed: int) -> LatentBasis:
     return LatentBasis.load(file)
 
 
-def encode_picture(picture: Image, basis: LatentBasis) -> tuple[Tensor, Tensor]:
-    """Latents of a picture and of its half, float16; sides must be multiples of 16 (half: of 8 after halving)."""
-    full = basis.encode(to_tensor(picture)[None])[0].half()
-    return full, basis.encode(to_tensor(picture.reduce(HALF))[None])[0].half()
+def encode_picture(picture: Image, basis: LatentBasis) -> Tensor:
+    """Latents `[16, H/8, W/8]` of a picture, float16; sides must be multiples of 16."""
+    return basis.encode(to_tensor(picture)[None])[0].half()
 
 
 def draw_shards(
@@ -104,7 +98,7 @@ def _draw_shard(folder: Path, basis_file: Path, seed: int, number: int) -> None:
     tensors, scenes = {}, []
     for index in range(number * SHARD, (number + 1) * SHARD):
         scene = scene_of(seed, index)
-        tensors[f"{index}"], tensors[f"{index}.half"] = encode_picture(draw_scene(scene), basis)
+        tensors[f"{index}"] = encode_picture(draw_scene(scene), basis)
         scenes.append(asdict(scene))
     file = shard_file(folder, number)
     partial = file.with_name(f"{file.name}.{os.getpid()}.part")
@@ -118,8 +112,7 @@ def load_shard(folder: Path, number: int) -> Iterator[Sample]:
         scenes = json.loads(file.metadata()["scenes"])
         for index, values in enumerate(scenes, start=number * SHARD):
             scene = scene_from(values)
-            latents, half = file.get_tensor(f"{index}"), file.get_tensor(f"{index}.half")
-            yield Sample(caption=scene, latents=latents, half=half)
+            yield Sample(caption=scene, latents=file.get_tensor(f"{index}"))
 
 
 def scene_from(values: dict[str, object]) -> Scene:

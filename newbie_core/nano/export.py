@@ -92,5 +92,3 @@ def _all_rows(trained: Tensor, words: Vocabulary) -> Tensor:
 
 def _detached(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-
-

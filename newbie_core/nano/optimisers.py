@@ -108,6 +108,11 @@ def make_optimiser(
     return Optimisers(matrices, rest, lr_matrix=lr_matrix, lr_other=lr_other)
 
 
+def never() -> bool:
+    """For training that nobody stops."""
+    return False
+
+
 class Average:
     """An exponential moving average of a module's weights, warmed up so that the first steps count less."""
 

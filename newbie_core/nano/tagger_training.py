@@ -17,85 +17,28 @@ import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
-from newbie_core.drawing.expressions import FACES, TOUCHES
-from newbie_core.nano.optimisers import Average, make_optimiser
-from newbie_core.nano.scenes import (
-    ACCESSORIES,
-    ARMS,
-    BACKGROUNDS,
-    EXPRESSIONS,
-    EYE_COLOURS,
-    FACE_PARTS,
-    FRAMINGS,
-    GARMENT_COLOURS,
-    GARMENTS,
-    HAIR_COLOURS,
-    HAIR_STYLES,
-    Scene,
-    character_boxes,
-    labels,
+from newbie_core.nano.judging import (
+    HIDDEN_EYES,
+    OF_CHARACTERS,
+    SIDE,
+    Box,
+    components,
+    cut_character,
+    spans,
+    tag_list,
 )
-from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru, squared
+from newbie_core.nano.optimisers import Average, make_optimiser, never
+from newbie_core.nano.scenes import FACE_PARTS, Scene, character_boxes, labels
+from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru
+from newbie_core.taggers.squares import fit_square
 
 CHECKPOINT = "tagger.pt"
-SIDE = 192
-"""Pixels of the square it looks at."""
-
-ARCHITECTURE = Architecture(stem=16, widths=(64, 128, 256, 512), blocks=(2, 3, 4, 2), tags=0)
-HIDDEN_EYES = ("happy_closed", "heart")
-"""Eyes that show no colour."""
+ARCHITECTURE = Architecture(stem=16, widths=(64, 128, 256, 512), blocks=(2, 3, 4, 2), tags=len(tag_list()))
 
 CROPS, WHOLE = 40, 12
 """Characters and whole pictures in a batch."""
 
 WARM_UP = 40
-
-
-def face_values(part: str) -> tuple[str, ...]:
-    """What a part of a face can be among the expressions of `scenes`."""
-    faces = [FACES.get(name) or TOUCHES[name] for name in EXPRESSIONS]
-    return tuple(sorted({face.get(part, "none") for face in faces}))
-
-
-def components() -> dict[str, dict[str, str]]:
-    """Component → its values → their tags. Of a character: exactly one value each."""
-    table = {
-        "gender": {"1girl": "female_focus", "1boy": "male_focus"},
-        "hair_colour": {name: f"{name}_hair" for name in HAIR_COLOURS},
-        "hair_style": {name: name for name in HAIR_STYLES},
-        "eye_colour": {name: f"{name}_eyes" for name in EYE_COLOURS},
-        "expression": {name: name for name in EXPRESSIONS},
-        "garment": {name: name for name in GARMENTS},
-        "garment_colour": {name: f"{name}_clothes" for name in GARMENT_COLOURS},
-        "accessory": {name: "no_accessory" if name == "none" else name for name in ACCESSORIES},
-        "arms": {name: name for name in ARMS},
-    }
-    table |= {part: {value: f"{part}:{value}" for value in face_values(part)} for part in FACE_PARTS}
-    table |= {
-        "background": {name: name for name in BACKGROUNDS},
-        "framing": {name: name for name in FRAMINGS},
-        "count": {"1": "solo", "2": "two_characters", "3": "three_characters"},
-    }
-    return table
-
-
-def tag_list() -> list[str]:
-    """All tags, in the order of the outputs."""
-    return [tag for values in components().values() for tag in values.values()]
-
-
-def spans() -> dict[str, slice]:
-    """Component → its outputs."""
-    found, start = {}, 0
-    for name, values in components().items():
-        found[name] = slice(start, start + len(values))
-        start += len(values)
-    return found
-
-
-OF_CHARACTERS = ("gender", "hair_colour", "hair_style", "eye_colour", "expression", "garment", "garment_colour",
-                 "accessory", "arms", *FACE_PARTS)
-OF_PICTURES = ("background", "framing", "count")
 
 
 class _Normed(DeepDanbooru):
@@ -142,12 +85,7 @@ class TaggerTraining:
         torch.manual_seed(seed)
         self.folder, self.seed, self.steps = folder, seed, steps
         self.device = torch.device(device)
-        sizes = Architecture(
-            stem=ARCHITECTURE.stem,
-            widths=ARCHITECTURE.widths,
-            blocks=ARCHITECTURE.blocks,
-            tags=len(tag_list()),
-        )
+        sizes = ARCHITECTURE
         self.module = _Normed(sizes).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(
             self.module, lr_matrix=0.01, lr_other=2e-3, others=("n_Conv_0.", f"n_Conv_{sizes.last}.")
@@ -157,8 +95,15 @@ class TaggerTraining:
         if (folder / CHECKPOINT).exists():
             self._resume()
 
-    def run(self, examples: Sequence[Example], report: Callable[[str], None], *, until: int = 0) -> None:
-        """Train to the end, or to step `until`; a checkpoint every 100 steps."""
+    def run(
+        self,
+        examples: Sequence[Example],
+        report: Callable[[str], None],
+        *,
+        until: int = 0,
+        stop: Callable[[], bool] = never,
+    ) -> None:
+        """Train to the end, to step `until`, or until `stop`; a checkpoint every 100 steps."""
         last = min(until or self.steps, self.steps)
         began = time.monotonic()
         self.module.train()
@@ -167,11 +112,15 @@ class TaggerTraining:
             if self.step % 25 == 0:
                 pace = (time.monotonic() - began) / 25
                 left = (self.steps - self.step) * pace / 60
-                report(f"tagger: step {self.step} of {self.steps}, loss {self._loss:.4f}, "
-                       f"{pace:.2f} s a step, {left:.0f} min left")
+                report(
+                    f"tagger: step {self.step} of {self.steps}, loss {self._loss:.4f}, "
+                    f"{pace:.2f} s a step, {left:.0f} min left"
+                )
                 began = time.monotonic()
-            if self.step % 100 == 0 or self.step >= last:
+            if self.step % 100 == 0 or self.step >= last or stop():
                 self.save()
+                if stop():
+                    return
 
     def finished(self) -> DeepDanbooru:
         """The network with averaged weights, norms folded."""
@@ -185,7 +134,11 @@ class TaggerTraining:
         pictures, wanted, known = [], [], []
         for index in range(CROPS + WHOLE):
             scene, picture = rng.choice(examples)
-            made = character_example(scene, picture, rng) if index < CROPS else whole_example(scene, picture, rng)
+            made = (
+                character_example(scene, picture, rng)
+                if index < CROPS
+                else whole_example(scene, picture, rng)
+            )
             pictures.append(made[0])
             wanted.append(made[1])
             known.append(made[2])
@@ -243,14 +196,15 @@ def character_example(
     """One character cut out: pixels `[S, S, 3]`, wanted outputs, and which of them are known."""
     count = len(scene.characters)
     index = rng.randrange(count) if index is None else index
-    crop = cut_character(picture, character_boxes(scene)[index], rng if spoil else None)
+    box = character_boxes(scene)[index]
+    crop = cut_character(picture, _moved(box, rng) if spoil else box)
     values = {**labels(scene)[index], "background": scene.background}
     wanted, known = _blank()
     for name, value in values.items():
         if name == "eye_colour" and labels(scene)[index]["eyes"] in HIDDEN_EYES:
             continue
         _set(wanted, known, name, [value])
-    return (_spoiled(crop, rng) if spoil else np.asarray(squared(crop, SIDE))), wanted, known
+    return (_spoiled(crop, rng) if spoil else fit_square(crop, SIDE)), wanted, known
 
 
 def whole_example(
@@ -264,30 +218,28 @@ def whole_example(
     _set(wanted, known, "background", [scene.background])
     _set(wanted, known, "framing", [scene.framing])
     _set(wanted, known, "count", [str(len(scene.characters))])
-    return (_spoiled(picture, rng) if spoil else np.asarray(squared(picture, SIDE))), wanted, known
+    return (_spoiled(picture, rng) if spoil else fit_square(picture, SIDE)), wanted, known
 
 
-def cut_character(
-    picture: Image.Image, box: tuple[float, float, float, float], rng: random.Random | None = None
-) -> Image.Image:
-    """The part of a picture in `box`, moved and scaled a little where `rng` is given; cut at the picture's edge."""
+def _moved(box: Box, rng: random.Random) -> Box:
+    """The box, moved and scaled a little: generated characters stand a few pixels beside their place."""
     left, top, right, bottom = box
-    if rng is not None:
-        wide, high = right - left, bottom - top
-        dx, dy, size = rng.uniform(-0.05, 0.05) * wide, rng.uniform(-0.04, 0.04) * high, rng.uniform(-0.08, 0.08)
-        left, right = left + dx - size * wide / 2, right + dx + size * wide / 2
-        top, bottom = top + dy - size * high / 2, bottom + dy + size * high / 2
-    inside = (
-        max(0, round(left)), max(0, round(top)), min(picture.width, round(right)), min(picture.height, round(bottom)),
-    )  # fmt: skip
-    return picture.crop(inside)
+    wide, high = right - left, bottom - top
+    dx, dy = rng.uniform(-0.05, 0.05) * wide, rng.uniform(-0.04, 0.04) * high
+    grow = rng.uniform(-0.08, 0.08) / 2
+    return (
+        left + dx - grow * wide,
+        top + dy - grow * high,
+        right + dx + grow * wide,
+        bottom + dy + grow * high,
+    )
 
 
 def _spoiled(picture: Image.Image, rng: random.Random) -> np.ndarray:
     """As a generated picture may look: a little blurred, noisy, off in colour."""
     if rng.random() < 0.5:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.0)))
-    pixels = squared(picture, SIDE).astype(np.float32)
+    pixels = fit_square(picture, SIDE).astype(np.float32)
     noise = np.random.default_rng(rng.getrandbits(32))
     if rng.random() < 0.6:
         coarse = noise.normal(0, rng.uniform(1, 9), (SIDE // 4, SIDE // 4, 3)).astype(np.float32)

@@ -113,7 +113,8 @@ def _json(special: Sequence[str], words: Vocabulary, model: dict[str, Any]) -> b
         added.append(_added(index, text, special=False))
     normalizers: list[dict[str, Any]] = [{"type": "Lowercase"}]
     normalizers += [
-        {"type": "Replace", "pattern": {"Regex": pattern}, "content": content} for pattern, content in _REWRITES
+        {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+        for pattern, content in _REWRITES
     ]
     table = {
         "version": "1.0",

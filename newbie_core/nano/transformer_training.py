@@ -5,7 +5,6 @@ x_t = (1 - t)·noise + t·data; the network learns data - noise. Source: Lipman 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -15,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from newbie_core.nano.batches import BATCH, Batch, Writer, pool_batches
 from newbie_core.nano.dataset import Sample
 from newbie_core.nano.network import Network, compile_blocks
-from newbie_core.nano.optimisers import Average, make_optimiser
+from newbie_core.nano.optimisers import Average, make_optimiser, never
 from newbie_core.nano.tokenizer import Vocabulary
 
 ADAM = ("embed", "final_layer", "clip_text_pooled", "time_text")
@@ -36,14 +34,12 @@ class Schedule:
 
     Attributes:
         steps: in all.
-        half_steps: of those, at the beginning, with pictures of half the size.
         flat: share of the steps after which the rate begins to fall.
         lr_matrix, lr_other: rates of Muon and AdamW.
         decay: of the weights' average.
     """
 
     steps: int
-    half_steps: int
     batch: int = BATCH
     flat: float = 0.45
     lr_matrix: float = 0.02
@@ -88,8 +84,15 @@ class TransformerTraining:
         if compiled and can_compile():
             compile_blocks(self.network)
 
-    def run(self, samples: Sequence[Sample], report: Callable[[str], None], *, until: int = 0) -> None:
-        """Train to the schedule's end, or to step `until`; a checkpoint every 200 steps and at the end."""
+    def run(
+        self,
+        samples: Sequence[Sample],
+        report: Callable[[str], None],
+        *,
+        until: int = 0,
+        stop: Callable[[], bool] = never,
+    ) -> None:
+        """Train to the schedule's end, to step `until`, or until `stop`; a checkpoint every 200 steps and at the end."""
         last = min(until or self.schedule.steps, self.schedule.steps)
         began = time.monotonic()
         while self.step < last:
@@ -101,24 +104,21 @@ class TransformerTraining:
                 if self.step % 50 == 0:
                     pace = (time.monotonic() - began) / 50
                     left = (self.schedule.steps - self.step) * pace / 60
-                    report(f"step {self.step} of {self.schedule.steps}, loss {self._loss:.4f}, "
-                           f"{pace:.2f} s a step, {left:.0f} min left")
+                    report(
+                        f"step {self.step} of {self.schedule.steps}, loss {self._loss:.4f}, "
+                        f"{pace:.2f} s a step, {left:.0f} min left"
+                    )
                     began = time.monotonic()
-                if self.step % 200 == 0 or self.step >= last:
+                if self.step % 200 == 0 or self.step >= last or stop():
                     self.save()
-                changed = self.step == self.schedule.half_steps
-                if changed or self.step >= last:
-                    break
-            else:
-                changed = True
-            if changed:
-                self._pool, self._place = self._pool + 1, 0
+                    if stop():
+                        return
+                if self.step >= last:
+                    return
+            self._pool, self._place = self._pool + 1, 0
 
     def _batches(self, samples: Sequence[Sample]):
-        half = self.step < self.schedule.half_steps
-        return pool_batches(
-            samples, self.writer, seed=self.seed, pool=self._pool, half=half, batch=self.schedule.batch
-        )
+        return pool_batches(samples, self.writer, seed=self.seed, pool=self._pool, batch=self.schedule.batch)
 
     def _train(self, batch: Batch) -> None:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)

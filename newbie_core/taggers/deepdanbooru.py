@@ -8,6 +8,8 @@ are read off the tensors, so that small files of the same form load alike::
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from newbie_core.errors import ModelError
+from newbie_core.taggers.squares import fit_square
 
 SIDE = 512
 """Pixels of the square that the public network takes."""
@@ -137,7 +140,7 @@ class Tagger:
     def probabilities(self, pictures: Sequence[Image.Image]) -> Tensor:
         """`[pictures, tags]` in float32 on the CPU."""
         device = next(self.module.parameters()).device
-        batch = torch.from_numpy(np.stack([squared(picture, self.side) for picture in pictures]))
+        batch = torch.from_numpy(np.stack([fit_square(picture, self.side) for picture in pictures]))
         found: Tensor = self.module(batch.to(device, torch.float32).div_(255)).float().cpu()
         return found
 
@@ -146,19 +149,6 @@ class Tagger:
         found = zip(self.tags, self.probabilities([picture])[0].tolist(), strict=True)
         kept = [(tag, value) for tag, value in found if value >= threshold]
         return dict(sorted(kept, key=lambda pair: -pair[1]))
-
-
-def squared(picture: Image.Image, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """`[side, side, 3]`: fitted inside, centred, its outermost pixels drawn out to the edge; alpha on white."""
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        clear = picture.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        picture = Image.alpha_composite(white, clear)
-    fitted = ImageOps.contain(picture.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-    pixels = np.asarray(fitted)
-    down, across = side - pixels.shape[0], side - pixels.shape[1]
-    edges = ((down // 2, down - down // 2), (across // 2, across - across // 2), (0, 0))
-    return np.pad(pixels, edges, mode="edge")
 
 
 def load_tagger(file: Path, *, side: int = SIDE, device: torch.device | str = "cpu") -> Tagger:
@@ -190,12 +180,18 @@ def load_tagger(file: Path, *, side: int = SIDE, device: torch.device | str = "c
     return Tagger(module.to(device), tags, side=side)
 
 
-def save_tagger(file: Path, module: DeepDanbooru, tags: Sequence[str], *, dtype: torch.dtype | None = None) -> None:
-    """Write the public form; numbers as `dtype` where it is given."""
+def save_tagger(
+    file: Path, module: DeepDanbooru, tags: Sequence[str], *, dtype: torch.dtype | None = None
+) -> None:
+    """Write the public form; numbers as `dtype` where it is given. Equal weights and tags give equal bytes."""
     state: dict[str, Any] = {}
     for name, tensor in module.state_dict().items():
         state[name] = tensor.detach().cpu().to(dtype or tensor.dtype).contiguous()
-    torch.save({**state, "tags": list(tags)}, file)
+    buffer = io.BytesIO()  # torch.save would put a file's own name into it
+    torch.save({**state, "tags": list(tags)}, buffer)
+    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(file)
 
 
 def read_architecture(tensors: Mapping[str, Tensor], file: Path) -> Architecture:
@@ -247,7 +243,14 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file}: cannot be read: {error.strerror or error}; expected DeepDanbooru's .pt file",
             code="E_TAGGER_READ",
         ) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        raise _wrong(
+            file,
+            "it is no PyTorch file, or holds more than tensors and names; it was read no further, since a pickle "
+            "may run any program",
+            "take the file published with the network",
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise _wrong(file, f"no plain PyTorch file: {why}", "fetch it again, from its publisher") from error
     if not isinstance(state, dict):

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-
 def fit_square(picture: Image.Image, size: int) -> NDArray[np.uint8]:
     """`[size, size, 3]` RGB of a picture of any mode; what is transparent lies on white.
 

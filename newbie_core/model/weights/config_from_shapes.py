@@ -105,7 +105,9 @@ def _picture_sizes(part: Part, given: Mapping[str, Any]) -> tuple[tuple[int, int
     """The sizes a model is limited to, as pairs of pixels."""
     value = given.get("trained_sizes", ())
     if not isinstance(value, list | tuple) or not all(
-        isinstance(size, list | tuple) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)
+        isinstance(size, list | tuple)
+        and len(size) == 2
+        and all(type(side) is int and side > 0 for side in size)
         for size in value
     ):
         raise _wrong(part, "trained_sizes", value, "a list of widths and heights in pixels, as [[256, 256]]")

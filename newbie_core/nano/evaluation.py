@@ -1,0 +1,274 @@
+"""How often the small model shows what it was told, judged by the tagger component by component.
+
+The tagger is validated on drawings first: what it gets wrong there bounds what any figure here can mean.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from math import sqrt
+from multiprocessing import get_context
+from pathlib import Path
+
+from PIL import Image
+
+from newbie_core.nano.judging import HIDDEN_EYES, Judge
+from newbie_core.nano.scenes import FACE_PARTS, character_boxes, draw_scene, labels, random_scene
+from newbie_core.nano.trials import KINDS, Kind, Trial, trials
+from newbie_core.taggers.deepdanbooru import load_tagger
+
+STEPS, GUIDANCE = 16, 3.0
+"""How pictures are made: solver steps and guidance."""
+
+_CHUNK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a picture shows, held against what was asked.
+
+    Attributes:
+        wrong: for each character the asked components that are wrong.
+        strict: for each character whether expression and every part of the face agree; none where not asked.
+        hair: the hair colours seen, left to right.
+        picture_wrong: components of the whole picture that are wrong.
+        doubt: the smallest probability that the tagger gave an answer about a character.
+    """
+
+    kind: Kind
+    number: int
+    wrong: tuple[tuple[str, ...], ...]
+    strict: tuple[bool | None, ...]
+    hair: tuple[str, ...]
+    picture_wrong: tuple[str, ...]
+    doubt: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Rate:
+    """So many of so many."""
+
+    right: int = 0
+    of: int = 0
+
+    def add(self, right: bool) -> None:
+        """Count one more."""
+        self.right += right
+        self.of += 1
+
+    @property
+    def share(self) -> float:
+        """Between 0 and 1."""
+        return self.right / self.of if self.of else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval. Source: Wilson, Journal of the American Statistical Association 22, 1927."""
+        if not self.of:
+            return 0.0, 1.0
+        z, n, p = 1.96, self.of, self.share
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{100 * self.share:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """Rates of one kind of prompts; names are the table's rows."""
+
+    kind: Kind
+    rates: dict[str, Rate] = field(default_factory=dict)
+
+    def count(self, name: str, right: bool) -> None:
+        """Count one more under a name."""
+        self.rates.setdefault(name, Rate()).add(right)
+
+
+def evaluate(
+    model: Path,
+    tagger: Path,
+    *,
+    counts: dict[Kind, int],
+    seed: int,
+    workers: int,
+    report: Callable[[str], None],
+    keep: Path | None = None,
+) -> tuple[list[Result], list[Verdict]]:
+    """Make and judge pictures of every kind.
+
+    Args:
+        model: the checkpoint's folder.
+        counts: how many of each kind.
+        workers: processes, one thread each.
+        keep: a folder that gets the first pictures of each kind, and all that are wrong.
+    """
+    wanted = [trial for kind, count in counts.items() for trial in trials(kind, count, seed=seed)]
+    chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+    verdicts: list[Verdict] = []
+    began = time.monotonic()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_open, initargs=(model, tagger, keep)
+    ) as pool:
+        for found in pool.map(_judge_chunk, chunks):
+            verdicts += found
+            if len(verdicts) % (10 * _CHUNK) == 0 or len(verdicts) == len(wanted):
+                pace = (time.monotonic() - began) / len(verdicts)
+                left = (len(wanted) - len(verdicts)) * pace
+                report(f"judged {len(verdicts):,} of {len(wanted):,} pictures, {left / 60:.0f} min left")
+    return [
+        summarise(kind, [each for each in verdicts if each.kind == kind], seed=seed) for kind in counts
+    ], verdicts
+
+
+_state: dict[str, object] = {}
+
+
+def _open(model: Path, tagger: Path, keep: Path | None) -> None:
+    import torch
+
+    from newbie_core.model import NewBieImagePipeline
+    from newbie_core.nano.judging import SIDE
+
+    torch.set_num_threads(1)
+    _state["pipeline"] = NewBieImagePipeline.from_pretrained(str(model), device="cpu", dtype="float32")
+    _state["judge"] = Judge(load_tagger(tagger, side=SIDE))
+    _state["keep"] = keep
+
+
+def _judge_chunk(chunk: Sequence[Trial]) -> list[Verdict]:
+    pipeline, judge, keep = _state["pipeline"], _state["judge"], _state["keep"]
+    found = []
+    for trial in chunk:
+        picture = pipeline(  # type: ignore[operator]  # set by _open
+            prompt=trial.prompt,
+            negative_prompt="",
+            width=trial.scene.width,
+            height=trial.scene.height,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            seed=trial.seed,
+        ).images[0]
+        verdict = judge_picture(judge, picture, trial)  # type: ignore[arg-type]
+        if isinstance(keep, Path):
+            _keep(keep, picture, trial, verdict)
+        found.append(verdict)
+    return found
+
+
+def _keep(folder: Path, picture: Image.Image, trial: Trial, verdict: Verdict) -> None:
+    failed = any(verdict.wrong) or False in verdict.strict
+    if failed or trial.number < 24:
+        name = f"{trial.kind}-{trial.number:04}{'-wrong' if failed else ''}.png"
+        picture.save(folder / name)
+
+
+def judge_picture(judge: Judge, picture: Image.Image, trial: Trial) -> Verdict:
+    """What is wrong with a picture."""
+    seen = judge.characters(picture, character_boxes(trial.scene))
+    whole = judge.picture(picture)
+    wrong, strict = [], []
+    for answers, truth, asked in zip(seen, labels(trial.scene), trial.asked, strict=True):
+        visible = [name for name in asked if name != "eye_colour" or truth["eyes"] not in HIDDEN_EYES]
+        wrong.append(tuple(name for name in visible if answers[name].value != truth[name]))
+        face = ("expression", *FACE_PARTS)
+        agrees = all(answers[name].value == truth[name] for name in face)
+        strict.append(agrees if "expression" in asked else None)
+    expected = {
+        "background": trial.scene.background,
+        "framing": trial.scene.framing,
+        "count": str(len(trial.scene.characters)),
+    }
+    return Verdict(
+        kind=trial.kind,
+        number=trial.number,
+        wrong=tuple(wrong),
+        strict=tuple(strict),
+        hair=tuple(answers["hair_colour"].value for answers in seen),
+        picture_wrong=tuple(name for name in trial.picture if whole[name].value != expected[name]),
+        doubt=min(answer.probability for answers in seen for answer in answers.values()),
+    )
+
+
+def summarise(kind: Kind, verdicts: Sequence[Verdict], *, seed: int) -> Result:
+    """Rates over verdicts; characters are counted one by one, hair of several characters by picture."""
+    result = Result(kind=kind)
+    asked = {trial.number: trial for trial in trials(kind, len(verdicts), seed=seed)}
+    for verdict in verdicts:
+        trial = asked[verdict.number]
+        truth = labels(trial.scene)
+        several = len(truth) > 1
+        for index, names in enumerate(trial.asked):
+            result.count("all attributes", not verdict.wrong[index])
+            if verdict.strict[index] is not None:
+                result.count("strict expression", bool(verdict.strict[index]))
+            for name in names:
+                if name == "eye_colour" and truth[index]["eyes"] in HIDDEN_EYES:
+                    continue
+                result.count(name, name not in verdict.wrong[index])
+        if several:
+            colours = [each["hair_colour"] for each in truth]
+            result.count("all hair colours of a picture", list(verdict.hair) == colours)
+            result.count(
+                "hair colours swapped",
+                sorted(verdict.hair) == sorted(colours) != list(verdict.hair)
+                if list(verdict.hair) != colours
+                else False,
+            )
+            result.count("all attributes of everybody", not any(verdict.wrong))
+        for name in trial.picture:
+            result.count(name, name not in verdict.picture_wrong)
+    return result
+
+
+def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
+    """The tagger on `count` fresh drawings: how often each component is right."""
+    from newbie_core.nano.judging import SIDE
+
+    judge = Judge(load_tagger(tagger, side=SIDE))
+    rates: dict[str, Rate] = {}
+    for number in range(count):
+        scene = random_scene(random.Random(f"{seed}:validation:{number}"))
+        picture = draw_scene(scene)
+        for truth, answers in zip(
+            labels(scene), judge.characters(picture, character_boxes(scene)), strict=True
+        ):
+            right = {name: answers[name].value == truth[name] for name in truth if name in answers}
+            if truth["eyes"] in HIDDEN_EYES:
+                del right["eye_colour"]
+            for name, value in right.items():
+                rates.setdefault(name, Rate()).add(value)
+        whole = judge.picture(picture)
+        expected = {
+            "background": scene.background,
+            "framing": scene.framing,
+            "count": str(len(scene.characters)),
+        }
+        for name, value in expected.items():
+            rates.setdefault(name, Rate()).add(whole[name].value == value)
+    return rates
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as a Markdown table, with 95 % intervals."""
+    lines = ["| prompts | what | right | of |", "|---|---|---|---|"]
+    for result in results:
+        for name, rate in result.rates.items():
+            lines.append(f"| {KINDS[result.kind]} | {name.replace('_', ' ')} | {rate} | {rate.of:,} |")
+    return "\n".join(lines)
+
+
+def mistakes(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """What is wrong most often, for people who train."""
+    counted = Counter((each.kind, name) for each in verdicts for wrong in each.wrong for name in wrong)
+    for (kind, name), count in counted.most_common():
+        yield f"{kind}: {name} wrong {count} times"

@@ -1,0 +1,332 @@
+"""From nothing to a checkpoint: draw, fit latents, train transformer, autoencoder and tagger, export.
+
+Two processes share the work: this one trains the transformer, a second one the autoencoder and then the tagger.
+Everything is a function of the plan and the seed; a stopped run goes on where its checkpoints are::
+
+    OUT/run.json             the plan and the seed, fixed by the first start
+    OUT/train.log            what was done when
+    OUT/latents.safetensors  OUT/scenes/  OUT/transformer/  OUT/autoencoder/  OUT/tagger/
+    OUT/model/               the model, as `newbie run --model OUT/model` takes it
+    OUT/model/tagger.pt      the tagger; not where pictures of one's own are learnt
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from newbie_core.errors import TrainingError
+from newbie_core.nano.scenes import SIZES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much is drawn and learnt.
+
+    Attributes:
+        scenes: drawings for the transformer.
+        steps: of the transformer.
+        pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
+        decoder_steps, encoder_steps, tagger_steps: of the others.
+    """
+
+    scenes: int = 18_000
+    steps: int = 4_600
+    pictures: int = 5_500
+    autoencoder_pictures: int = 3_000
+    decoder_steps: int = 6_500
+    encoder_steps: int = 700
+    tagger_steps: int = 1_200
+    batch: int = 32
+
+
+PLANS = {
+    "full": Plan(),
+    "tiny": Plan(
+        scenes=96,
+        steps=6,
+        pictures=24,
+        autoencoder_pictures=24,
+        decoder_steps=6,
+        encoder_steps=2,
+        tagger_steps=3,
+        batch=4,
+    ),
+}
+"""What the shipped weights were made by, and a run of a minute that shows the way."""
+
+FIRST_PICTURE = 10**6
+"""Pictures that are kept as pixels are scenes of numbers from here on."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A training run as it was first asked for."""
+
+    out: Path
+    plan: Plan
+    seed: int
+    device: str = "cpu"
+    data: Path | None = None
+    threads: int = 1
+
+
+def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: float | None = None) -> bool:
+    """Do what is left of a run; whether it is finished.
+
+    Args:
+        stop: asked after every step; training then keeps a checkpoint and ends.
+        minutes: end likewise after so long.
+
+    Raises:
+        TrainingError: `out` holds another run, or `data` has no usable pictures.
+    """
+    _settle(task)
+    say = _logged(task.out / "train.log", report)
+    began = time.monotonic()
+    ending = get_context("spawn").Event()
+
+    def should_end() -> bool:
+        late = minutes is not None and time.monotonic() - began > minutes * 60
+        if stop() or late:
+            ending.set()
+        return ending.is_set()
+
+    words, samples = _prepare(task, say)
+    side = get_context("spawn").Process(target=_side, args=(task, ending), daemon=True)
+    side.start()
+    try:
+        finished = _train_transformer(task, words, samples, say, should_end)
+        while side.is_alive():
+            side.join(0.5)
+            should_end()
+    finally:
+        ending.set()
+        side.join(30)
+    if side.exitcode:
+        raise TrainingError(
+            f"the second process ended with code {side.exitcode}; see {task.out / 'train.log'}, then run again"
+        )
+    if not finished or should_end():
+        say(
+            f"stopped after {(time.monotonic() - began) / 60:.1f} minutes; the same command goes on from here"
+        )
+        return False
+    export(task)
+    say(f"finished: {task.out / 'model'}")
+    return True
+
+
+def export(task: Task) -> None:
+    """Write OUT/model from finished checkpoints."""
+    from newbie_core.nano.autoencoder_training import AutoencoderTraining
+    from newbie_core.nano.export import export_model
+    from newbie_core.nano.latents import LatentBasis
+    from newbie_core.nano.tagger_training import TaggerTraining, save_shipped
+    from newbie_core.nano.transformer_training import TransformerTraining
+
+    words = _words(task)
+    transformer = TransformerTraining(
+        task.out / "transformer", words, _schedule(task.plan), seed=task.seed, compiled=False
+    )
+    transformer.average.copy_to(transformer.network)
+    basis = LatentBasis.load(task.out / "latents.safetensors")
+    autoencoder = AutoencoderTraining(
+        task.out / "autoencoder",
+        basis,
+        seed=task.seed,
+        decoder_steps=task.plan.decoder_steps,
+        encoder_steps=task.plan.encoder_steps,
+    )
+    folder = task.out / "model"
+    export_model(folder, transformer.network, autoencoder.finished(), words, sizes=SIZES)
+    if task.data is None:
+        tagger = TaggerTraining(task.out / "tagger", seed=task.seed, steps=task.plan.tagger_steps)
+        save_shipped(folder / "tagger.pt", tagger.finished())
+
+
+def _settle(task: Task) -> None:
+    """Keep what is asked for, or refuse to mix it with what was asked for before."""
+    task.out.mkdir(parents=True, exist_ok=True)
+    file = task.out / "run.json"
+    data = None if task.data is None else str(task.data.resolve())
+    wanted = {"plan": asdict(task.plan), "seed": task.seed, "data": data}
+    if file.exists():
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise TrainingError(f"{file}: not JSON: {error}; take another --out folder") from error
+        if known != wanted:
+            raise TrainingError(
+                f"{task.out}: holds another run ({_spoken(known)}), asked for is {_spoken(wanted)}; "
+                "give the same arguments to go on with it, or another --out folder"
+            )
+    elif any(task.out.iterdir()):
+        raise TrainingError(f"{task.out}: is not empty and holds no training run; give another --out folder")
+    else:
+        partial = file.with_suffix(".part")
+        partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        partial.replace(file)
+
+
+def _spoken(run: object) -> str:
+    if not isinstance(run, dict) or not isinstance(run.get("plan"), dict):
+        return "unreadable"
+    return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
+
+
+def _prepare(task: Task, say: Report):  # type: ignore[no-untyped-def]  # torch's types are imported late
+    """The vocabulary, and every sample for the transformer."""
+    from newbie_core.nano.dataset import SHARD, draw_shards, drawn_basis, load_shard
+
+    basis_file = task.out / "latents.safetensors"
+    if task.data is not None:
+        from newbie_core.nano.folder import folder_basis, folder_samples, read_folder
+
+        content = read_folder(task.data)
+        for fault in content.faults:
+            say(f"skipped: {fault}")
+        say(f"{task.data}: {len(content.pictures):,} pictures, {len(content.faults):,} skipped")
+        basis = folder_basis(content)
+        basis.save(basis_file)
+        samples, faults = folder_samples(content, basis, say)
+        for fault in faults:
+            say(f"skipped: {fault}")
+        return _words(task), samples
+    drawn_basis(basis_file, seed=task.seed)
+    shards = -(-task.plan.scenes // SHARD)
+    draw_shards(
+        task.out / "scenes",
+        basis_file,
+        seed=task.seed,
+        scenes=task.plan.scenes,
+        workers=os.cpu_count() or 1,
+        report=say,
+    )
+    samples = [sample for number in range(shards) for sample in load_shard(task.out / "scenes", number)]
+    return _words(task), samples[: task.plan.scenes]
+
+
+def _words(task: Task):  # type: ignore[no-untyped-def]
+    from newbie_core.nano.tokenizer import vocabulary
+
+    if task.data is None:
+        return vocabulary()
+    from newbie_core.nano.folder import caption_words, read_folder
+
+    return vocabulary(caption_words(read_folder(task.data)))
+
+
+def _schedule(plan: Plan):  # type: ignore[no-untyped-def]
+    from newbie_core.nano.transformer_training import Schedule
+
+    return Schedule(steps=plan.steps, batch=plan.batch)
+
+
+def _train_transformer(
+    task: Task, words, samples: Sequence[object], say: Report, stop: Callable[[], bool]
+) -> bool:  # type: ignore[no-untyped-def]
+    import torch
+
+    from newbie_core.nano.transformer_training import TransformerTraining
+
+    torch.set_num_threads(task.threads)
+    run = TransformerTraining(
+        task.out / "transformer",
+        words,
+        _schedule(task.plan),
+        seed=task.seed,
+        device=task.device,
+        compiled=task.plan.steps > 200,
+    )
+    run.run(samples, say, stop=stop)  # type: ignore[arg-type]
+    return run.step >= task.plan.steps
+
+
+def _side(task: Task, ending: Event) -> None:
+    """The second process: autoencoder, then tagger."""
+    import torch
+
+    from newbie_core.nano.autoencoder_training import AutoencoderTraining
+    from newbie_core.nano.latents import LatentBasis
+
+    torch.set_num_threads(task.threads)
+    say = _logged(task.out / "train.log", print)
+    _end_with_parent(ending)
+    scenes, pictures = _pixels(task)
+    autoencoder = AutoencoderTraining(
+        task.out / "autoencoder",
+        LatentBasis.load(task.out / "latents.safetensors"),
+        seed=task.seed,
+        decoder_steps=task.plan.decoder_steps,
+        encoder_steps=task.plan.encoder_steps,
+        device=task.device,
+    )
+    shown = [_bytes(picture) for picture in pictures[: task.plan.autoencoder_pictures]]
+    autoencoder.run(shown, say, stop=ending.is_set)
+    if task.data is None and not ending.is_set():
+        from newbie_core.nano.tagger_training import TaggerTraining
+
+        tagger = TaggerTraining(
+            task.out / "tagger", seed=task.seed, steps=task.plan.tagger_steps, device=task.device
+        )
+        tagger.run(list(zip(scenes, pictures, strict=True)), say, stop=ending.is_set)
+
+
+def _end_with_parent(ending: Event) -> None:
+    """Let this process stop when the one that started it is gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        ending.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _pixels(task: Task):  # type: ignore[no-untyped-def]
+    """Scenes and their drawings, or none and the user's pictures."""
+    from newbie_core.nano.dataset import scene_of
+    from newbie_core.nano.scenes import draw_scene
+
+    if task.data is not None:
+        from newbie_core.nano.folder import fit_picture, open_pictures, read_folder
+
+        return [], [
+            fit_picture(image) for image in open_pictures(read_folder(task.data), limit=task.plan.pictures)
+        ]
+    scenes = [scene_of(task.seed, FIRST_PICTURE + number) for number in range(task.plan.pictures)]
+    return scenes, [draw_scene(scene) for scene in scenes]
+
+
+def _bytes(picture):  # type: ignore[no-untyped-def]
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def _logged(file: Path, report: Report) -> Report:
+    """Reports that are also kept, with the time."""
+
+    def say(text: str) -> None:
+        with file.open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+        report(text)
+
+    return say
+
+
+def scaled(plan: Plan, steps: int) -> Plan:
+    """The plan with so many steps of the transformer, early steps in proportion."""
+    return replace(plan, steps=steps * steps // plan.steps)

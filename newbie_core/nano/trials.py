@@ -1,0 +1,106 @@
+"""What the small model is asked in an evaluation: prompts it has never seen, of every kind people write."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from newbie_core.nano.captions import Wording, prompt_for
+from newbie_core.nano.scenes import ATTRIBUTES, POSITIONS, Scene, random_scene
+
+Kind = Literal["one", "two", "three", "short", "held_out", "two_ordered", "two_shuffled"]
+
+KINDS: dict[Kind, str] = {
+    "one": "one character, XML, everything told",
+    "two": "two characters, XML, everything told",
+    "two_ordered": "the same two characters as tags, one character after the other",
+    "two_shuffled": "the same two characters as shuffled tags",
+    "three": "three characters, XML, everything told",
+    "short": "two to four tags",
+    "held_out": "one character with a pair of attributes that training never showed together",
+}
+"""Kinds of prompts, as the table names them."""
+
+NOMINAL = {"left": 0.25, "center": 0.5, "right": 0.75}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One picture to make and what it must show.
+
+    Attributes:
+        asked: for each character, left to right, the components that the prompt tells.
+        picture: components of the picture as a whole that it tells.
+    """
+
+    kind: Kind
+    number: int
+    prompt: str
+    scene: Scene
+    seed: int
+    asked: tuple[tuple[str, ...], ...]
+    picture: tuple[str, ...]
+
+
+def trials(kind: Kind, count: int, *, seed: int) -> Iterator[Trial]:
+    """`count` trials of a kind. Kinds of two characters share their scenes, so that they can be compared."""
+    family = "two" if kind.startswith("two") else kind
+    for number in range(count):
+        rng = random.Random(f"{seed}:evaluation:{family}:{number}")
+        people = {"two": 2, "three": 3}.get(family, 1)
+        scene = nominal(random_scene(rng, count=people, held_out=kind == "held_out"))
+        if kind == "short":
+            yield _short(scene, number, rng)
+            continue
+        form = {"two_ordered": "ordered", "two_shuffled": "shuffled"}.get(kind, "xml")
+        wording = Wording(form=form)  # type: ignore[arg-type]  # one of the forms
+        yield Trial(
+            kind=kind,
+            number=number,
+            prompt=prompt_for(scene, wording, rng),
+            scene=scene,
+            seed=number,
+            asked=(ATTRIBUTES,) * people,
+            picture=("background", "framing", "count"),
+        )
+
+
+def nominal(scene: Scene) -> Scene:
+    """The scene with everybody exactly where their position says: what a prompt can ask for."""
+    count = len(scene.characters)
+    placed = []
+    for index, each in enumerate(scene.characters):
+        x = (index + 0.5) / count
+        if count == 1:
+            x = {"left": 0.34, "center": 0.5, "right": 0.66}[each.position]
+        placed.append(replace(each, x=x, y=0.6, unseen=()))
+    assert all(each.position in POSITIONS for each in placed)
+    return replace(scene, characters=tuple(placed))
+
+
+def _short(scene: Scene, number: int, rng: random.Random) -> Trial:
+    """Tags as a newcomer types them: who, and one to three things about them."""
+    character = replace(scene.characters[0], position="center", x=0.5)
+    tags = {
+        "hair_colour": f"{character.hair_colour}_hair",
+        "hair_style": character.hair_style,
+        "eye_colour": f"{character.eye_colour}_eyes",
+        "expression": character.expression,
+        "garment": f"{character.garment_colour}_{character.garment}",
+        "arms": character.arms,
+    }
+    if character.accessory != "none":
+        tags["accessory"] = character.accessory
+    asked = rng.sample(list(tags), rng.randint(1, 3))
+    told = [*asked, "garment_colour"] if "garment" in asked else asked
+    return Trial(
+        kind="short",
+        number=number,
+        prompt=", ".join([character.gender, *(tags[name] for name in asked)]),
+        scene=replace(scene, characters=(character,), framing="upper_body", width=256, height=256),
+        seed=number,
+        asked=(tuple(told),),
+        picture=("count",),
+    )

@@ -1,0 +1,106 @@
+"""Judging drawn characters component by component."""
+
+import random
+
+import pytest
+import torch
+
+from newbie_core.errors import ModelError
+from newbie_core.nano.judging import (
+    OF_CHARACTERS,
+    OF_PICTURES,
+    Judge,
+    components,
+    cut_character,
+    hair_colour_probe,
+    tag_list,
+)
+from newbie_core.nano.scenes import HAIR_COLOURS, character_boxes, draw_scene, random_scene
+from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru, Tagger
+
+
+def make_tagger(tags):
+    """A tagger nobody trained: its answers are any, but always the same."""
+    torch.manual_seed(3)
+    sizes = Architecture(stem=4, widths=(16, 32), blocks=(1, 1), tags=len(tags))
+    return Tagger(DeepDanbooru(sizes), tags, side=64)
+
+
+def make_scene(**changes):
+    return random_scene(random.Random(5), **changes)
+
+
+def test_each_character_gets_one_known_value_of_each_component():
+    scene = make_scene(count=2)
+    answers = Judge(make_tagger(tag_list())).characters(draw_scene(scene), character_boxes(scene))
+    assert len(answers) == 2
+    for answer in answers:
+        assert list(answer) == list(OF_CHARACTERS)
+        assert all(seen.value in components()[name] for name, seen in answer.items())
+
+
+def test_the_value_is_the_likeliest_tag_of_its_component():
+    scene = make_scene(count=1)
+    tagger = make_tagger(tag_list())
+    picture = draw_scene(scene)
+    seen = Judge(tagger).picture(picture)["background"]
+    values = components()["background"]
+    found = dict(zip(tagger.tags, tagger.probabilities([picture])[0].tolist(), strict=True))
+    assert values[seen.value] == max(values.values(), key=lambda tag: found[tag])
+    assert seen.probability == pytest.approx(found[values[seen.value]])
+
+
+def test_a_picture_is_judged_by_components_of_its_own():
+    answer = Judge(make_tagger(tag_list())).picture(draw_scene(make_scene()))
+    assert list(answer) == list(OF_PICTURES)
+
+
+def test_the_order_of_a_taggers_tags_does_not_matter():
+    scene = make_scene(count=1)
+    tagger = make_tagger(tag_list())
+    turned = make_tagger(tag_list()[::-1])
+    head = f"n_Conv_{tagger.module.architecture.last}"
+    turned.module.load_state_dict(tagger.module.state_dict())
+    getattr(turned.module, head).weight.data = getattr(tagger.module, head).weight.data.flip(0)
+    pictures = draw_scene(scene), character_boxes(scene)
+    assert Judge(turned).characters(*pictures) == Judge(tagger).characters(*pictures)
+
+
+def test_a_tagger_of_other_things_is_refused_with_a_tag_it_lacks():
+    with pytest.raises(ModelError, match='has no tag "female_focus"') as caught:
+        Judge(make_tagger(["cat", "dog"]))
+    assert caught.value.code == "E_TAGGER_TAGS"
+
+
+def test_no_boxes_give_no_answers():
+    assert Judge(make_tagger(tag_list())).characters(draw_scene(make_scene()), []) == []
+
+
+def test_the_probe_reads_the_hair_colours_of_drawings():
+    rng = random.Random("probe")
+    right = total = 0
+    for number in range(44):
+        scene = random_scene(rng, count=1 + number % 2)
+        picture = draw_scene(scene)
+        for character, box in zip(scene.characters, character_boxes(scene), strict=True):
+            total += 1
+            right += hair_colour_probe(picture, box) == character.hair_colour
+    assert right >= 0.95 * total
+
+
+def test_the_probe_answers_for_a_box_outside_of_the_picture():
+    assert hair_colour_probe(draw_scene(make_scene()), (-90, -90, -20, -10)) in HAIR_COLOURS
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((10.4, 20.6, 50.4, 60.4), (40, 39)),
+        ((-30, -30, 20, 40), (20, 40)),
+        ((-90, -90, -20, -10), (1, 1)),
+        ((900, 900, 950, 950), (1, 1)),
+    ],
+)
+def test_a_character_is_cut_at_the_pictures_edge(box, size):
+    picture = draw_scene(make_scene(), 96, 128)
+    assert cut_character(picture, box).size == size
