@@ -38,7 +38,7 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 4_600
+    steps: int = 4_000
     pictures: int = 5_500
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 6_500
@@ -128,11 +128,15 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
 
 def export(task: Task) -> None:
     """Write OUT/model from finished checkpoints."""
+    import torch
+
     from newbie_core.nano.autoencoder_training import AutoencoderTraining
     from newbie_core.nano.export import export_model
     from newbie_core.nano.latents import LatentBasis
-    from newbie_core.nano.tagger_training import TaggerTraining, save_shipped
+    from newbie_core.nano.judging import tag_list
+    from newbie_core.nano.tagger_training import TaggerTraining
     from newbie_core.nano.transformer_training import TransformerTraining
+    from newbie_core.taggers.deepdanbooru import save_tagger
 
     words = _words(task)
     transformer = TransformerTraining(
@@ -151,7 +155,7 @@ def export(task: Task) -> None:
     export_model(folder, transformer.network, autoencoder.finished(), words, sizes=SIZES)
     if task.data is None:
         tagger = TaggerTraining(task.out / "tagger", seed=task.seed, steps=task.plan.tagger_steps)
-        save_shipped(folder / "tagger.pt", tagger.finished())
+        save_tagger(folder / "tagger.pt", tagger.finished(), tag_list(), dtype=torch.float16)
 
 
 def _settle(task: Task) -> None:
