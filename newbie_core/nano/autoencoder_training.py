@@ -23,7 +23,7 @@ CHECKPOINT = "autoencoder.pt"
 NOISE = 0.12
 """Latents are disturbed by up to this deviation, for the transformer's small errors."""
 
-CROPS = ((64, 16), (64, 16), (96, 8), (128, 4), (192, 2))
+CROPS = ((64, 16), (64, 16), (96, 8), (128, 4), (144, 3))
 """Sides of crops in pixels, and how many make a batch."""
 
 WARM_UP = 40

@@ -38,12 +38,12 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 4_000
-    pictures: int = 5_500
+    steps: int = 3_400
+    pictures: int = 4_500
     autoencoder_pictures: int = 3_000
-    decoder_steps: int = 6_500
+    decoder_steps: int = 5_200
     encoder_steps: int = 700
-    tagger_steps: int = 1_200
+    tagger_steps: int = 900
     batch: int = 32
 
 
@@ -300,6 +300,11 @@ def _end_with_parent(ending: Event) -> None:
 
 def _pixels(task: Task):  # type: ignore[no-untyped-def]
     """Scenes and their drawings, or none and the user's pictures."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from safetensors.torch import load_file, save_file
+
     from newbie_core.nano.dataset import scene_of
     from newbie_core.nano.scenes import draw_scene
 
@@ -310,7 +315,15 @@ def _pixels(task: Task):  # type: ignore[no-untyped-def]
             fit_picture(image) for image in open_pictures(read_folder(task.data), limit=task.plan.pictures)
         ]
     scenes = [scene_of(task.seed, FIRST_PICTURE + number) for number in range(task.plan.pictures)]
-    return scenes, [draw_scene(scene) for scene in scenes]
+    kept = task.out / "pictures.safetensors"
+    if kept.exists():
+        stored = load_file(kept)
+        return scenes, [Image.fromarray(stored[str(number)].numpy()) for number in range(len(scenes))]
+    pictures = [draw_scene(scene) for scene in scenes]
+    partial = kept.with_suffix(".part")
+    save_file({str(number): torch.from_numpy(np.array(each)) for number, each in enumerate(pictures)}, partial)
+    partial.replace(kept)
+    return scenes, pictures
 
 
 def _bytes(picture):  # type: ignore[no-untyped-def]
