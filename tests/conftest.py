@@ -15,6 +15,8 @@ os.environ["PREFECT_LOGGING_LEVEL"] = "WARNING"
 os.environ.pop("PREFECT_API_URL", None)
 os.environ.pop("NEWBIE_STORE", None)
 os.environ.pop("NEWBIE_MODEL", None)
+# Tests of the line are about the line: drawings come at once, and a test that needs the network names it.
+os.environ["NEWBIE_ENGINE"] = "sketch"
 # torch's threads wait for each other by spinning: with as many test processes as cores, one each is fastest.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What is remembered of weight files stays out of the person's own cache.

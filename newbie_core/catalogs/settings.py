@@ -15,7 +15,7 @@
     negative = "lowres, bad_hands"
 
     [engine]
-    name = "sketch"
+    name = "newbie"
 
     [defaults]                                    # a value for every row that leaves the cell empty
     style = "anime_style"
@@ -25,6 +25,7 @@ Every key is listed in `docs/catalog.md`; unknown ones are refused.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -37,6 +38,9 @@ from newbie_core.errors import CatalogError, Fault
 from newbie_core.spelling import nearest
 
 SETTINGS_FILE = "catalog.toml"
+ENGINE_VARIABLE = "NEWBIE_ENGINE"
+"""Environment variable: the engine where a catalog names none."""
+
 _SIZE = re.compile(r"(\d{1,5})\s*[x×X*]\s*(\d{1,5})")
 _TABLE_LINE = re.compile(r"\s*\[\s*([\w.\"-]+)\s*\]\s*(?:#.*)?$")
 OptionValue = str | int | bool
@@ -46,18 +50,23 @@ OptionValue = str | int | bool
 class PictureSettings:
     """What decides pixels beside the prompt; a row's own columns come before these."""
 
-    width: int = 512
-    height: int = 512
+    width: int = 192
+    height: int = 192
     steps: int = 28
     guidance: str = "4.5"
     negative: str = ""
+
+
+def default_engine() -> str:
+    """The engine of a catalog that names none: $NEWBIE_ENGINE, else the network."""
+    return os.environ.get(ENGINE_VARIABLE) or "newbie"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """Which engine makes the pictures, with its own options."""
 
-    name: str = "sketch"
+    name: str = field(default_factory=default_engine)
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
@@ -320,4 +329,4 @@ def _read_engine(reader: _Reader, table: Mapping[str, Any]) -> EngineSettings:
                 f"{value!r} is not a text, whole number or true/false",
             )
     kept = {name: value for name, value in options.items() if isinstance(value, (str, int, bool))}
-    return EngineSettings(name=reader.text(table, "name", "sketch", "engine."), options=kept)
+    return EngineSettings(name=reader.text(table, "name", default_engine(), "engine."), options=kept)

@@ -211,18 +211,18 @@ def _model(given: argparse.Namespace) -> Iterator[Finding]:
         revision = given.revision if place == source else None
         engine = open_engine(argparse.Namespace(**{**vars(given), "model": place, "revision": revision}))
     except NewbieError as error:
-        none_named = error.code == "E_MODEL_NONE"
-        yield Finding("model", "note" if none_named else "problem", str(error))
+        yield Finding("model", "problem", str(error))
         return
     pipeline = engine.pipeline
     files, hosting = pipeline.files, pipeline.hosting
     yield Finding("model", "ok", f"{files.source}, layout {files.layout}, revision {files.revision}")
-    peak = pipeline.forecast().peak
+    width, height = engine.usual_size()
+    peak = pipeline.forecast(width, height).peak
     yield Finding(
         "memory plan",
         "ok",
         f"{hosting.plan} on {hosting.device} in {str(hosting.dtype).removeprefix('torch.')}; "
-        f"predicted peak at 1024x1024: {spoken_bytes(peak)}",
+        f"predicted peak at {width}x{height}: {spoken_bytes(peak)}",
     )
     yield from _room(peak, hosting.device)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from newbie_core.cli.model_arguments import guidance_of, seed_of, size_of, steps_of
 from newbie_core.cli.output import result, say, spoken_bytes, spoken_seconds
 from newbie_core.cli.prompt_lines import PipeLines, PromptLines
-from newbie_core.cli.studio import PictureSettings, PromptText, Studio, check_size, open_engine, read_prompt
+from newbie_core.cli.studio import PictureSettings, PromptText, Studio, check_size, open_engine, read_prompt, size_for
 from newbie_core.errors import InputError, NewbieError
 
 if TYPE_CHECKING:
@@ -48,10 +48,6 @@ class _Made:
 
 def create(given: argparse.Namespace, _stop: StopSignals) -> int:
     """The session, to its end; 1 if a picture failed and nobody sat at the terminal."""
-    width, height = given.size
-    settings = PictureSettings(
-        width=width, height=height, steps=given.steps, guidance=given.guidance, negative=given.negative
-    )
     try:
         given.output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,7 +56,10 @@ def create(given: argparse.Namespace, _stop: StopSignals) -> int:
             code="E_OUTPUT",
         ) from None
     engine = open_engine(given)
-    check_size(engine, width, height)
+    width, height = size_for(engine, given.size)
+    settings = PictureSettings(
+        width=width, height=height, steps=given.steps, guidance=given.guidance, negative=given.negative
+    )
     session = Session(Studio(engine), settings, given.seed, given.output_dir)
     at_terminal = sys.stdin.isatty()
     if at_terminal:

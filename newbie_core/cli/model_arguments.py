@@ -58,7 +58,7 @@ def _command(
 
 def _picture_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=seed_of, metavar="N", help="from 0 (default: a random one)")
-    command.add_argument("--size", type=size_of, default=(1024, 1024), metavar="WxH", help="1024x1024")
+    command.add_argument("--size", type=size_of, metavar="WxH", help="default: the model's own")
     command.add_argument("--steps", type=steps_of, default=28, metavar="N")
     command.add_argument("--guidance", type=guidance_of, default=4.5, metavar="G")
     command.add_argument("--negative", default="", metavar="TEXT", help="what must not be in the picture")

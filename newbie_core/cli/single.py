@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.cli.output import print_json, result, say, spoken_bytes, spoken_seconds
-from newbie_core.cli.studio import PictureSettings, Studio, check_size, open_engine, read_prompt
+from newbie_core.cli.studio import PictureSettings, Studio, open_engine, read_prompt, size_for
 from newbie_core.errors import InputError, PromptError
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def test(given: argparse.Namespace, _stop: StopSignals) -> int:
     prompt = read_prompt(_text(given.prompt))
     engine = open_engine(given)
     pipeline = engine.pipeline
-    width, height = given.size
-    check_size(engine, width, height)
+    width, height = size_for(engine, given.size)
     foreseen = pipeline.forecast(width, height).peak
     hosting = pipeline.hosting
     made_with = {

@@ -120,6 +120,17 @@ def _slips(where: str, tags: str) -> list[str]:
     ]
 
 
+def size_for(engine: NewbieEngine, given: tuple[int, int] | None) -> tuple[int, int]:
+    """The size asked for, or the model's own: 1024x1024, or the first that a small model was trained on.
+
+    Raises:
+        InputError: the model cannot make it; says which sizes there are.
+    """
+    width, height = given or engine.usual_size()
+    check_size(engine, width, height)
+    return width, height
+
+
 def check_size(engine: NewbieEngine, width: int, height: int) -> None:
     """Refuse a size the model cannot make, before anything is loaded.
 

@@ -115,6 +115,10 @@ class NewbieEngine:
             sizes=sizes.trained_sizes,
         )
 
+    def usual_size(self) -> tuple[int, int]:
+        """Width and height of a picture when nothing names them."""
+        return next(iter(self.capabilities().sizes), (1024, 1024))
+
     def environment(self) -> Mapping[str, str]:
         """Library versions, device, memory plan, where the model came from and its revision."""
         import torch

@@ -78,6 +78,8 @@ class AutoencoderTraining:
             if self.step == self.decoder_steps:
                 self._optimiser = None
             decoding = self.step < self.decoder_steps
+            if self._optimiser is None:
+                self._optimiser = self._optimiser_for("decoder" if decoding else "encoder")
             loss = self._decoder_step(pictures) if decoding else self._encoder_step(pictures)
             self._loss = loss if self.step in (1, self.decoder_steps + 1) else 0.97 * self._loss + 0.03 * loss
             if self.step % 50 == 0:
@@ -128,8 +130,7 @@ class AutoencoderTraining:
         return loss.item()
 
     def _update(self, part: str, loss: Tensor, progress: float) -> None:
-        if self._optimiser is None:
-            self._optimiser = self._optimiser_for(part)
+        assert self._optimiser is not None, "run makes it"
         loss.backward()
         begun = self.step - (0 if part == "decoder" else self.decoder_steps)
         factor = min(1.0, (begun + 1) / WARM_UP) * min(1.0, (1 - progress) / 0.6)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from newbie_core.model.conditioning import system_prompt_for
-from newbie_core.nano.captions import training_prompt
+from newbie_core.nano.captions import EMPTY, training_prompt
 from newbie_core.nano.dataset import Sample
 from newbie_core.nano.scenes import Scene
 from newbie_core.nano.tokenizer import Vocabulary, gemma_json
@@ -79,7 +79,12 @@ def pool_batches(
 def _group_batches(
     members: list[Sample], writer: Writer, rng: random.Random, batch: int
 ) -> list[tuple[list[Sample], list[str], list[list[int]]]]:
-    """Samples of one size in batches of texts about equally long; what fills no batch waits for another pass."""
+    """Samples of one size in batches of texts about equally long; what fills no batch waits for another pass.
+
+    Fewer samples than a batch takes are used more than once.
+    """
+    if len(members) < batch:
+        members = [*members, *rng.choices(members, k=batch - len(members))]
     untold = len(members) // (UNTOLD_EVERY * batch) * batch
     if untold < batch and rng.random() < len(members) / (UNTOLD_EVERY * batch):
         untold = batch if len(members) >= batch else 0
@@ -100,6 +105,8 @@ def _prompt(sample: Sample, rng: random.Random) -> str:
     if isinstance(caption, Scene):
         return training_prompt(caption, rng)
     tags = [tag.strip() for tag in caption.split(",") if tag.strip()]
+    if rng.random() < EMPTY or caption.lstrip().startswith("<"):
+        return "" if rng.random() < EMPTY else caption
     kept = [tag for tag in tags[1:] if rng.random() > 0.1]
     rng.shuffle(kept)
     return ", ".join([*tags[:1], *kept])

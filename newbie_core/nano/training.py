@@ -109,6 +109,7 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
         while side.is_alive():
             side.join(0.5)
             should_end()
+        stopped = should_end()
     finally:
         ending.set()
         side.join(30)
@@ -116,7 +117,7 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
         raise TrainingError(
             f"the second process ended with code {side.exitcode}; see {task.out / 'train.log'}, then run again"
         )
-    if not finished or should_end():
+    if not finished or stopped:
         say(
             f"stopped after {(time.monotonic() - began) / 60:.1f} minutes; the same command goes on from here"
         )
@@ -202,10 +203,7 @@ def _prepare(task: Task, say: Report):  # type: ignore[no-untyped-def]  # torch'
         say(f"{task.data}: {len(content.pictures):,} pictures, {len(content.faults):,} skipped")
         basis = folder_basis(content)
         basis.save(basis_file)
-        samples, faults = folder_samples(content, basis, say)
-        for fault in faults:
-            say(f"skipped: {fault}")
-        return _words(task), samples
+        return _words(task), folder_samples(content, basis)
     drawn_basis(basis_file, seed=task.seed)
     shards = -(-task.plan.scenes // SHARD)
     draw_shards(
@@ -309,11 +307,9 @@ def _pixels(task: Task):  # type: ignore[no-untyped-def]
     from newbie_core.nano.scenes import draw_scene
 
     if task.data is not None:
-        from newbie_core.nano.folder import fit_picture, open_pictures, read_folder
+        from newbie_core.nano.folder import open_pictures, read_folder
 
-        return [], [
-            fit_picture(image) for image in open_pictures(read_folder(task.data), limit=task.plan.pictures)
-        ]
+        return [], list(open_pictures(read_folder(task.data), limit=task.plan.pictures))
     scenes = [scene_of(task.seed, FIRST_PICTURE + number) for number in range(task.plan.pictures)]
     kept = task.out / "pictures.safetensors"
     if kept.exists():
