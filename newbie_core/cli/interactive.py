@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING
 from newbie_core.cli.model_arguments import guidance_of, seed_of, size_of, steps_of
 from newbie_core.cli.output import result, say, spoken_bytes, spoken_seconds
 from newbie_core.cli.prompt_lines import PipeLines, PromptLines
-from newbie_core.cli.studio import PictureSettings, PromptText, Studio, check_size, open_engine, read_prompt, size_for
+from newbie_core.cli.studio import (
+    PictureSettings,
+    PromptText,
+    Studio,
+    check_size,
+    open_engine,
+    read_prompt,
+    size_for,
+)
 from newbie_core.errors import InputError, NewbieError
 
 if TYPE_CHECKING:

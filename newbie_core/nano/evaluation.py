@@ -17,8 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from newbie_core.nano.judging import HIDDEN_EYES, Judge
-from newbie_core.nano.scenes import FACE_PARTS, character_boxes, draw_scene, labels, random_scene
+from newbie_core.nano.judging import HIDDEN_EYES, Judge, hair_colour_probe
+from newbie_core.nano.scenes import FACE_PARTS, character_boxes, draw_scene, labels, touched_scene
 from newbie_core.nano.trials import KINDS, Kind, Trial, trials
 from newbie_core.taggers.deepdanbooru import load_tagger
 
@@ -36,6 +36,7 @@ class Verdict:
         wrong: for each character the asked components that are wrong.
         strict: for each character whether expression and every part of the face agree; none where not asked.
         hair: the hair colours seen, left to right.
+        probed: the hair colours that the probe without a network measures.
         picture_wrong: components of the whole picture that are wrong.
         doubt: the smallest probability that the tagger gave an answer about a character.
     """
@@ -45,6 +46,7 @@ class Verdict:
     wrong: tuple[tuple[str, ...], ...]
     strict: tuple[bool | None, ...]
     hair: tuple[str, ...]
+    probed: tuple[str, ...]
     picture_wrong: tuple[str, ...]
     doubt: float
 
@@ -174,7 +176,8 @@ def _keep(folder: Path, picture: Image.Image, trial: Trial, verdict: Verdict) ->
 
 def judge_picture(judge: Judge, picture: Image.Image, trial: Trial) -> Verdict:
     """What is wrong with a picture."""
-    seen = judge.characters(picture, character_boxes(trial.scene))
+    boxes = character_boxes(trial.scene)
+    seen = judge.characters(picture, boxes)
     whole = judge.picture(picture)
     wrong, strict = [], []
     for answers, truth, asked in zip(seen, labels(trial.scene), trial.asked, strict=True):
@@ -194,6 +197,7 @@ def judge_picture(judge: Judge, picture: Image.Image, trial: Trial) -> Verdict:
         wrong=tuple(wrong),
         strict=tuple(strict),
         hair=tuple(answers["hair_colour"].value for answers in seen),
+        probed=tuple(hair_colour_probe(picture, box) for box in boxes),
         picture_wrong=tuple(name for name in trial.picture if whole[name].value != expected[name]),
         doubt=min(answer.probability for answers in seen for answer in answers.values()),
     )
@@ -215,6 +219,8 @@ def summarise(kind: Kind, verdicts: Sequence[Verdict], *, seed: int) -> Result:
                 if name == "eye_colour" and truth[index]["eyes"] in HIDDEN_EYES:
                     continue
                 result.count(name, name not in verdict.wrong[index])
+                if name == "hair_colour":
+                    result.count("hair colour by the probe", verdict.probed[index] == truth[index][name])
         if several:
             colours = [each["hair_colour"] for each in truth]
             result.count("all hair colours of a picture", list(verdict.hair) == colours)
@@ -237,16 +243,16 @@ def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
     judge = Judge(load_tagger(tagger, side=SIDE))
     rates: dict[str, Rate] = {}
     for number in range(count):
-        scene = random_scene(random.Random(f"{seed}:validation:{number}"))
-        picture = draw_scene(scene)
-        for truth, answers in zip(
-            labels(scene), judge.characters(picture, character_boxes(scene)), strict=True
-        ):
+        scene = touched_scene(random.Random(f"{seed}:validation:{number}"))
+        picture, boxes = draw_scene(scene), character_boxes(scene)
+        for truth, answers, box in zip(labels(scene), judge.characters(picture, boxes), boxes, strict=True):
             right = {name: answers[name].value == truth[name] for name in truth if name in answers}
             if truth["eyes"] in HIDDEN_EYES:
                 del right["eye_colour"]
             for name, value in right.items():
                 rates.setdefault(name, Rate()).add(value)
+            probed = hair_colour_probe(picture, box) == truth["hair_colour"]
+            rates.setdefault("hair_colour_probe", Rate()).add(probed)
         whole = judge.picture(picture)
         expected = {
             "background": scene.background,

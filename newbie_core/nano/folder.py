@@ -83,7 +83,9 @@ def read_folder(folder: Path) -> FolderContent:
             names = [str(file.relative_to(folder)) for file in files]
             if len(files) > 1:
                 for name in names:
-                    faults.append(_skip(name, f"shares its caption with {len(files) - 1} other picture", "rename one"))
+                    faults.append(
+                        _skip(name, f"shares its caption with {len(files) - 1} other picture", "rename one")
+                    )
                 continue
             checked = _check(files[0], names[0], captions.get(stem, []))
             if isinstance(checked, Skipped):
@@ -93,7 +95,9 @@ def read_folder(folder: Path) -> FolderContent:
                 pictures.append(UserPicture(file=files[0], name=names[0], caption=checked, repeats=repeats))
     if not pictures:
         shown = "; ".join(str(fault) for fault in faults[:3])
-        why = f"all {len(faults)} were skipped: {shown}" if faults else f"it has no {', '.join(PICTURES)} files"
+        why = (
+            f"all {len(faults)} were skipped: {shown}" if faults else f"it has no {', '.join(PICTURES)} files"
+        )
         raise TrainingError(f"{folder}: no usable pictures; {why}")
     return FolderContent(pictures=tuple(pictures), faults=tuple(faults))
 

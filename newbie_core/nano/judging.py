@@ -30,6 +30,7 @@ from newbie_core.nano.scenes import (
     GARMENTS,
     HAIR_COLOURS,
     HAIR_STYLES,
+    USUAL_FACE,
 )
 from newbie_core.taggers.deepdanbooru import Tagger
 
@@ -46,7 +47,7 @@ HIDDEN_EYES = ("happy_closed", "heart")
 def face_values(part: str) -> tuple[str, ...]:
     """What a part of a face can be among the expressions of `scenes`."""
     faces = [FACES.get(name) or TOUCHES[name] for name in EXPRESSIONS]
-    return tuple(sorted({face.get(part, "none") for face in faces}))
+    return tuple(sorted({face.get(part, USUAL_FACE[part]) for face in faces}))
 
 
 def components() -> dict[str, dict[str, str]]:

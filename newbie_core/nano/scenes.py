@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from PIL.Image import Image
 
@@ -102,6 +102,21 @@ ATTRIBUTES = (
 
 FACE_PARTS = ("brows", "eyes", "mouth", "blush", "tears", "mark")
 """What an expression is made of; drawing's own words for them."""
+
+USUAL_FACE = {**dict.fromkeys(FACE_PARTS, "none"), "brows": "soft"}
+"""What drawing shows of a part that an expression leaves open."""
+
+LOOSE_TOUCHES: Mapping[str, tuple[str, ...]] = {
+    "brows": ("v-shaped_eyebrows", "furrowed_brow", "raised_eyebrows", "raised_eyebrow"),
+    "eyes": (
+        "half-closed_eyes", "one_eye_closed", "wide-eyed", "heart-shaped_pupils", "^_^", "@_@", "tareme",
+    ),
+    "mouth": ("smirk", "frown", "open_mouth", "wavy_mouth", "clenched_teeth", ":o"),
+    "blush": ("blush", "light_blush"),
+    "tears": ("streaming_tears",),
+    "mark": ("sweatdrop", "anger_vein", "heart", "?", "zzz", "gloom_(expression)"),
+}  # fmt: skip
+"""Touches by the part they change, among those that the expressions have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,17 +262,37 @@ def draw_scene(scene: Scene, width: int = 0, height: int = 0, seed: int | None =
 
 
 def labels(scene: Scene) -> list[dict[str, str]]:
-    """For each character the value of every attribute and face part ("none" where a face has no such part)."""
+    """For each character the value of every attribute and face part.
+
+    No expression where `unseen` touches have changed its face.
+    """
     found = []
     for character in scene.characters:
-        face = understand((character.expression,)).attributes
-        found.append(
-            {
-                **{name: getattr(character, name) for name in ("gender", *ATTRIBUTES)},
-                **{part: face.get(part, "none") for part in FACE_PARTS},
-            }
-        )
+        plain = understand((character.expression,)).attributes
+        face = understand(character.tags()).attributes
+        values = {name: str(getattr(character, name)) for name in ("gender", *ATTRIBUTES)}
+        values |= {part: face.get(part, USUAL_FACE[part]) for part in FACE_PARTS}
+        if any(plain.get(part) != face.get(part) for part in FACE_PARTS):
+            del values["expression"]
+        found.append(values)
     return found
+
+
+def touched_scene(rng: random.Random) -> Scene:
+    """A scene for training a judge: held-out pairs among the others, and faces whose parts do not go together.
+
+    Were brows always those of the expression, a judge could name them without looking at them.
+    """
+    scene = random_scene(rng, held_out=rng.random() < 0.2)
+    characters = []
+    for each in scene.characters:
+        if rng.random() < 0.3:
+            parts = rng.sample(tuple(LOOSE_TOUCHES), rng.randint(1, 3))
+            touches = tuple(rng.choice(LOOSE_TOUCHES[part]) for part in parts)
+            characters.append(replace(each, unseen=(*each.unseen, *touches)))
+        else:
+            characters.append(each)
+    return replace(scene, characters=tuple(characters))
 
 
 # Of drawing's framings, in half heads: what is above and below a head's centre, and a lone figure's half width.

@@ -88,7 +88,7 @@ class TaggerTraining:
         sizes = ARCHITECTURE
         self.module = _Normed(sizes).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(
-            self.module, lr_matrix=0.01, lr_other=2e-3, others=("n_Conv_0.", f"n_Conv_{sizes.last}.")
+            self.module, lr_matrix=0.03, lr_other=2e-3, others=("n_Conv_0.", f"n_Conv_{sizes.last}.")
         )
         self.average = Average(self.module, 0.99)
         self.step, self._loss = 0, 0.0
@@ -214,7 +214,7 @@ def whole_example(
     wanted, known = _blank()
     for name in OF_CHARACTERS:
         if name not in FACE_PARTS and name != "eye_colour":
-            _set(wanted, known, name, [each[name] for each in labels(scene)])
+            _set(wanted, known, name, [each.get(name, "") for each in labels(scene)])
     _set(wanted, known, "background", [scene.background])
     _set(wanted, known, "framing", [scene.framing])
     _set(wanted, known, "count", [str(len(scene.characters))])
@@ -258,7 +258,8 @@ _COMPONENTS, _SPANS = components(), spans()
 
 
 def _set(wanted: Tensor, known: Tensor, name: str, values: Sequence[str]) -> None:
-    if name not in _COMPONENTS:
+    """Note what a component shows; nothing is known of it where a value has no tag."""
+    if any(value not in _COMPONENTS[name] for value in values):
         return
     known[_SPANS[name]] = 1
     order = list(_COMPONENTS[name])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ class Plan:
 
     scenes: int = 18_000
     steps: int = 3_400
-    pictures: int = 4_500
+    pictures: int = 4_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 5_200
     encoder_steps: int = 700
@@ -61,9 +62,6 @@ PLANS = {
     ),
 }
 """What the shipped weights were made by, and a run of a minute that shows the way."""
-
-FIRST_PICTURE = 10**6
-"""Pictures that are kept as pixels are scenes of numbers from here on."""
 
 Report = Callable[[str], None]
 
@@ -133,8 +131,8 @@ def export(task: Task) -> None:
 
     from newbie_core.nano.autoencoder_training import AutoencoderTraining
     from newbie_core.nano.export import export_model
-    from newbie_core.nano.latents import LatentBasis
     from newbie_core.nano.judging import tag_list
+    from newbie_core.nano.latents import LatentBasis
     from newbie_core.nano.tagger_training import TaggerTraining
     from newbie_core.nano.transformer_training import TransformerTraining
     from newbie_core.taggers.deepdanbooru import save_tagger
@@ -303,21 +301,23 @@ def _pixels(task: Task):  # type: ignore[no-untyped-def]
     from PIL import Image
     from safetensors.torch import load_file, save_file
 
-    from newbie_core.nano.dataset import scene_of
-    from newbie_core.nano.scenes import draw_scene
+    from newbie_core.nano.scenes import draw_scene, touched_scene
 
     if task.data is not None:
         from newbie_core.nano.folder import open_pictures, read_folder
 
         return [], list(open_pictures(read_folder(task.data), limit=task.plan.pictures))
-    scenes = [scene_of(task.seed, FIRST_PICTURE + number) for number in range(task.plan.pictures)]
+    dice = (random.Random(f"{task.seed}:judge:{number}") for number in range(task.plan.pictures))
+    scenes = [touched_scene(each) for each in dice]
     kept = task.out / "pictures.safetensors"
     if kept.exists():
         stored = load_file(kept)
         return scenes, [Image.fromarray(stored[str(number)].numpy()) for number in range(len(scenes))]
     pictures = [draw_scene(scene) for scene in scenes]
     partial = kept.with_suffix(".part")
-    save_file({str(number): torch.from_numpy(np.array(each)) for number, each in enumerate(pictures)}, partial)
+    save_file(
+        {str(number): torch.from_numpy(np.array(each)) for number, each in enumerate(pictures)}, partial
+    )
     partial.replace(kept)
     return scenes, pictures
 
