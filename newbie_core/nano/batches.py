@@ -34,6 +34,10 @@ class Batch:
     jina_ids: Tensor
 
 
+_Group = tuple[list[Sample], list[str], list[list[int]]]
+"""Samples, their prompts, and the prompts' rows."""
+
+
 class Writer:
     """Turns prompts into rows of the trained embedding."""
 
@@ -68,7 +72,7 @@ def pool_batches(
     groups: dict[tuple[int, ...], list[Sample]] = {}
     for index in order[place : place + size]:
         groups.setdefault(tuple(samples[index].latents.shape), []).append(samples[index])
-    batches: list[tuple[list[Sample], list[str], list[list[int]]]] = []
+    batches: list[_Group] = []
     for members in groups.values():
         batches += _group_batches(members, writer, rng, batch)
     rng.shuffle(batches)
@@ -76,9 +80,7 @@ def pool_batches(
         yield _batch(chosen, prompts, rows, writer, rng)
 
 
-def _group_batches(
-    members: list[Sample], writer: Writer, rng: random.Random, batch: int
-) -> list[tuple[list[Sample], list[str], list[list[int]]]]:
+def _group_batches(members: list[Sample], writer: Writer, rng: random.Random, batch: int) -> list[_Group]:
     """Samples of one size in batches of texts about equally long; what fills no batch waits for another pass.
 
     Fewer samples than a batch takes are used more than once.
@@ -88,8 +90,10 @@ def _group_batches(
     untold = len(members) // (UNTOLD_EVERY * batch) * batch
     if untold < batch and rng.random() < len(members) / (UNTOLD_EVERY * batch):
         untold = batch if len(members) >= batch else 0
-    found = [(members[i : i + batch], [""] * batch, [[]] * batch) for i in range(0, untold, batch)]
-    told = []
+    found: list[_Group] = [
+        (members[i : i + batch], [""] * batch, [[]] * batch) for i in range(0, untold, batch)
+    ]
+    told: list[tuple[int, int, Sample, str, list[int]]] = []
     for sample in members[untold:]:
         prompt = _prompt(sample, rng)
         told.append((len(rows := writer.rows(prompt)), len(told), sample, prompt, rows))

@@ -249,8 +249,8 @@ def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
             right = {name: answers[name].value == truth[name] for name in truth if name in answers}
             if truth["eyes"] in HIDDEN_EYES:
                 del right["eye_colour"]
-            for name, value in right.items():
-                rates.setdefault(name, Rate()).add(value)
+            for name, agrees in right.items():
+                rates.setdefault(name, Rate()).add(agrees)
             probed = hair_colour_probe(picture, box) == truth["hair_colour"]
             rates.setdefault("hair_colour_probe", Rate()).add(probed)
         whole = judge.picture(picture)

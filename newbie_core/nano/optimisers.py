@@ -99,7 +99,8 @@ def make_optimiser(
         lr_matrix, lr_other: rates of Muon and AdamW.
         others: AdamW also takes weights whose name holds one of these (embeddings, first and last layers).
     """
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -68,7 +68,7 @@ def vocabulary(more: Iterable[str] = ()) -> Vocabulary:
 
 def gemma_json(words: Vocabulary) -> bytes:
     """tokenizer.json of Gemma's kind."""
-    model = {
+    model: dict[str, Any] = {
         "type": "BPE",
         "dropout": None,
         "unk_token": "<unk>",
@@ -85,7 +85,11 @@ def gemma_json(words: Vocabulary) -> bytes:
 
 def jina_json(words: Vocabulary) -> bytes:
     """tokenizer.json of Jina's kind."""
-    model = {"type": "Unigram", "unk_id": UNKNOWN, "vocab": [[text, 0.0] for text in JINA_SPECIAL]}
+    model: dict[str, Any] = {
+        "type": "Unigram",
+        "unk_id": UNKNOWN,
+        "vocab": [[text, 0.0] for text in JINA_SPECIAL],
+    }
     return _json(JINA_SPECIAL, words, model)
 
 

@@ -22,9 +22,19 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newbie_core.errors import TrainingError
 from newbie_core.nano.scenes import SIZES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from newbie_core.nano.dataset import Sample
+    from newbie_core.nano.scenes import Scene
+    from newbie_core.nano.tokenizer import Vocabulary
+    from newbie_core.nano.transformer_training import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +197,7 @@ def _spoken(run: object) -> str:
     return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
 
 
-def _prepare(task: Task, say: Report):  # type: ignore[no-untyped-def]  # torch's types are imported late
+def _prepare(task: Task, say: Report) -> tuple[Vocabulary, list[Sample]]:
     """The vocabulary, and every sample for the transformer."""
     from newbie_core.nano.dataset import SHARD, draw_shards, drawn_basis, load_shard
 
@@ -216,7 +226,7 @@ def _prepare(task: Task, say: Report):  # type: ignore[no-untyped-def]  # torch'
     return _words(task), samples[: task.plan.scenes]
 
 
-def _words(task: Task):  # type: ignore[no-untyped-def]
+def _words(task: Task) -> Vocabulary:
     from newbie_core.nano.tokenizer import vocabulary
 
     if task.data is None:
@@ -226,15 +236,15 @@ def _words(task: Task):  # type: ignore[no-untyped-def]
     return vocabulary(caption_words(read_folder(task.data)))
 
 
-def _schedule(plan: Plan):  # type: ignore[no-untyped-def]
+def _schedule(plan: Plan) -> Schedule:
     from newbie_core.nano.transformer_training import Schedule
 
     return Schedule(steps=plan.steps, batch=plan.batch)
 
 
 def _train_transformer(
-    task: Task, words, samples: Sequence[object], say: Report, stop: Callable[[], bool]
-) -> bool:  # type: ignore[no-untyped-def]
+    task: Task, words: Vocabulary, samples: Sequence[Sample], say: Report, stop: Callable[[], bool]
+) -> bool:
     import torch
 
     from newbie_core.nano.transformer_training import TransformerTraining
@@ -248,7 +258,7 @@ def _train_transformer(
         device=task.device,
         compiled=task.plan.steps > 200,
     )
-    run.run(samples, say, stop=stop)  # type: ignore[arg-type]
+    run.run(samples, say, stop=stop)
     return run.step >= task.plan.steps
 
 
@@ -294,7 +304,7 @@ def _end_with_parent(ending: Event) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _pixels(task: Task):  # type: ignore[no-untyped-def]
+def _pixels(task: Task) -> tuple[list[Scene], list[Image]]:
     """Scenes and their drawings, or none and the user's pictures."""
     import numpy as np
     import torch
@@ -322,7 +332,7 @@ def _pixels(task: Task):  # type: ignore[no-untyped-def]
     return scenes, pictures
 
 
-def _bytes(picture):  # type: ignore[no-untyped-def]
+def _bytes(picture: Image) -> Tensor:
     import numpy as np
     import torch
 

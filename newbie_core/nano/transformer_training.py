@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +117,7 @@ class TransformerTraining:
                     return
             self._pool, self._place = self._pool + 1, 0
 
-    def _batches(self, samples: Sequence[Sample]):
+    def _batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
         return pool_batches(samples, self.writer, seed=self.seed, pool=self._pool, batch=self.schedule.batch)
 
     def _train(self, batch: Batch) -> None:
