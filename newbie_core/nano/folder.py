@@ -258,7 +258,7 @@ def _caption(picture: Path, files: list[Path], root: Path) -> str:
         message = "has two captions: " + ", ".join(_name(each, root) for each in files)
         raise _refusal(name, "E_DATA_NAMES", message, "keep one")
     text = _caption_text(files[0], name)
-    if is_xml_like(text):
+    if is_xml_like(text) or text.startswith(("<!", "<?")):
         _check_xml(text, name)
     else:
         text = ", ".join(part for line in text.splitlines() if (part := line.strip(" \t,")))
@@ -306,7 +306,8 @@ def _check_xml(text: str, name: str) -> None:
     try:
         etree.fromstring(f"<prompt>{text}</prompt>", parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        message = f"its XML caption is not well-formed ({_printable(str(error))})"
+        why = error.msg if isinstance(error, etree.XMLSyntaxError) else str(error)
+        message = f"its XML caption is not well-formed ({_printable(why)})"
         fix = "close every element, write &amp; &lt; &gt; for & < >"
         raise _refusal(name, "E_DATA_CAPTION", message, fix) from error
 
@@ -390,7 +391,7 @@ def _plain(picture: Image.Image) -> Image.Image:
         turned.info.pop("transparency", None)
     if not turned.has_transparency_data:
         return turned if turned.mode == "RGB" else turned.convert("RGB")
-    clear = turned.convert("RGBA")
+    clear = turned if turned.mode == "RGBA" else turned.convert("RGBA")
     white = Image.new("RGB", clear.size, "white")
     white.paste(clear, mask=clear)
     return white

@@ -211,7 +211,7 @@ def _prepare(task: Task, say: Report) -> tuple[Vocabulary, list[Sample]]:
         say(f"{task.data}: {len(content.pictures):,} pictures, {len(content.faults):,} skipped")
         basis = folder_basis(content)
         basis.save(basis_file)
-        return _words(task), folder_samples(content, basis)
+        return _words(task), folder_samples(content, basis, say)
     drawn_basis(basis_file, seed=task.seed)
     shards = -(-task.plan.scenes // SHARD)
     draw_shards(
