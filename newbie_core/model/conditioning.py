@@ -15,7 +15,7 @@ Each text is encoded alone and at its exact length, so its result never depends 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -304,7 +304,7 @@ class TextConditioner:
         gemma = self.gemma_tokenizer.encode(system + prompt)
         jina = self.jina_tokenizer.encode(prompt)
         before = max(1, sum(first < len(system) for first, _ in gemma.offsets))
-        unknown = tuple(dict.fromkeys((system + prompt)[first:last] for first, last in gemma.unknown))
+        unknown = tuple(dict.fromkeys(_unknown_words(system + prompt, gemma.unknown)))
         count = TokenCount(gemma=len(gemma.ids), system=before, jina=len(jina.ids), unknown=unknown)
         if not count.fits:
             place = min(
@@ -317,6 +317,18 @@ class TextConditioner:
         if len(jina_ids) > MAX_JINA_TOKENS:
             jina_ids = (*jina_ids[: MAX_JINA_TOKENS - 1], jina_ids[-1])
         return gemma.ids[:MAX_GEMMA_TOKENS], jina_ids, count
+
+
+def _unknown_words(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Texts without a token; those that an underscore joins are one word."""
+    begin = end = -1
+    for first, last in (*spans, (-1, -1)):
+        if end >= 0 and text[end:first] == "_":
+            end = last
+            continue
+        if end > begin:
+            yield text[begin:end]
+        begin, end = first, last
 
 
 def _system_for(prompt: str, system: str | None) -> str:

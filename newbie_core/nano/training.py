@@ -49,12 +49,12 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 3_400
+    steps: int = 4_000
     pictures: int = 4_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 5_200
     encoder_steps: int = 700
-    tagger_steps: int = 900
+    tagger_steps: int = 2_400
     batch: int = 32
 
 

@@ -216,7 +216,7 @@ def _alias_groups() -> Iterator[tuple[str, str]]:
         english = (f"{name}_{noun}" for name in names for noun in ("eyes", "eye", "eyed"))
         yield f"{colour}_eyes", " ".join((*english, _chinese(colour, ("眼", "瞳", "色眼睛", "眼睛", "色瞳"))))
     for colour in GARMENT_COLOURS:
-        yield colour, f"{CLOTH_ALIASES.get(colour, '')} {_chinese(colour, ('色的', '色'))}"
+        yield colour, f"{CLOTH_ALIASES.get(colour, '')} {_chinese(colour, ('色',))}"
     for item, others in (("hair_bow", ("bow", "ribbon")), ("hair_flower", ("flower",))):
         for colour in (*HAIR_COLOURS, "yellow", "grey"):
             yield item, " ".join(f"{colour}_hair_{other}" for other in others)

@@ -1,0 +1,192 @@
+"""Training: stopped anywhere it goes on the same, other arguments are refused, and latents are what they should be."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from newbie_core.cli.main import main
+from newbie_core.errors import TrainingError
+from newbie_core.nano.autoencoder_training import AutoencoderTraining
+from newbie_core.nano.batches import Writer, pool_batches
+from newbie_core.nano.dataset import Sample, encode_picture, load_shard, to_tensor
+from newbie_core.nano.evaluation import Rate, judge_picture, summarise, table
+from newbie_core.nano.judging import OF_CHARACTERS, OF_PICTURES, Seen
+from newbie_core.nano.latents import LatentBasis, fit_latents
+from newbie_core.nano.scenes import Scene, draw_scene, labels, random_scene
+from newbie_core.nano.tokenizer import vocabulary
+from newbie_core.nano.training import PLANS, Task, scaled, train
+from newbie_core.nano.transformer_training import Schedule, TransformerTraining
+from newbie_core.nano.trials import trials
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    rng = random.Random(1)
+    return [random_scene(rng) for _ in range(24)]
+
+
+@pytest.fixture(scope="module")
+def basis(scenes: list[Scene]) -> LatentBasis:
+    return fit_latents([to_tensor(draw_scene(scene))[None] for scene in scenes])
+
+
+@pytest.fixture(scope="module")
+def samples(scenes: list[Scene], basis: LatentBasis) -> list[Sample]:
+    return [Sample(caption=scene, latents=encode_picture(draw_scene(scene), basis)) for scene in scenes]
+
+
+def quiet(_text: str) -> None:
+    pass
+
+
+def test_latents_keep_the_picture(scenes: list[Scene], basis: LatentBasis, tmp_path: Path) -> None:
+    picture = to_tensor(draw_scene(scenes[0]))[None]
+    latents = basis.encode(picture)
+    assert latents.shape == (1, 16, picture.shape[2] // 8, picture.shape[3] // 8)
+    back = basis.decode(latents)
+    error = (back - picture).square().mean()
+    assert error < 0.12 * picture.var()
+    assert torch.allclose(basis.encode(back), latents, atol=1e-4)  # a projection: nothing more is lost
+    basis.save(tmp_path / "basis.safetensors")
+    assert torch.equal(LatentBasis.load(tmp_path / "basis.safetensors").encode(picture), latents)
+
+
+def test_batches_are_the_seeds_alone(samples: list[Sample]) -> None:
+    writer = Writer(vocabulary())
+    one, two, other = (list(pool_batches(samples, writer, seed=seed, pool=3, batch=4)) for seed in (1, 1, 2))
+    assert len(one) > 3
+    assert all(torch.equal(a.gemma_ids, b.gemma_ids) and torch.equal(a.latents, b.latents)
+               for a, b in zip(one, two, strict=True))  # fmt: skip
+    assert any(a.gemma_ids.shape != b.gemma_ids.shape or not torch.equal(a.gemma_ids, b.gemma_ids)
+               for a, b in zip(one, other, strict=False))  # fmt: skip
+    for each in one:
+        assert each.gemma_ids[:, 0].eq(2).all()
+        assert each.jina_ids[:, 0].eq(0).all()
+        assert each.jina_ids[:, -1].eq(2).all()
+
+
+def test_the_transformers_training_goes_on_the_same(samples: list[Sample], tmp_path: Path) -> None:
+    schedule, words = Schedule(steps=4, batch=4), vocabulary()
+    through = TransformerTraining(tmp_path / "a", words, schedule, seed=1, compiled=False)
+    through.run(samples, quiet)
+    first = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
+    first.run(samples, quiet, until=2)
+    again = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
+    assert again.step == 2
+    again.run(samples, quiet)
+    for (name, one), other in zip(
+        through.network.state_dict().items(), again.network.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other), name
+    assert all(
+        torch.equal(through.average.values[name], again.average.values[name]) for name in again.average.values
+    )
+
+
+def test_the_autoencoders_training_goes_on_the_same(
+    scenes: list[Scene], basis: LatentBasis, tmp_path: Path
+) -> None:
+    pictures = [((to_tensor(draw_scene(scene)) + 1) * 127.5).round().to(torch.uint8) for scene in scenes[:6]]
+
+    def start(name: str) -> AutoencoderTraining:
+        return AutoencoderTraining(tmp_path / name, basis, seed=1, decoder_steps=2, encoder_steps=2)
+
+    through = start("a")
+    through.run(pictures, quiet)
+    for until in (1, 2, 3, 4):
+        start("b").run(pictures, quiet, until=until)
+    one, other = through.finished().state_dict(), start("b").finished().state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    attention = [tensor for name, tensor in one.items() if "attentions" in name and "to_out" in name]
+    assert attention
+    assert all(not tensor.any() for tensor in attention)
+
+
+def test_a_run_keeps_to_its_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    task = Task(out=out, plan=PLANS["tiny"], seed=1)
+    assert train(task, quiet, stop=lambda: True) is False
+    assert len(list(load_shard(out / "scenes", 0))) >= PLANS["tiny"].scenes
+    with pytest.raises(
+        TrainingError,
+        match="seed 1, data drawn.*seed 2",
+    ):
+        train(Task(out=out, plan=PLANS["tiny"], seed=2), quiet, stop=lambda: True)
+    with pytest.raises(TrainingError, match="asked for is 9 steps"):
+        train(Task(out=out, plan=scaled(PLANS["tiny"], 9), seed=1), quiet, stop=lambda: True)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("do not touch")
+    assert main(["nano", "train", "--out", str(tmp_path / "full"), "--plan", "tiny"]) == 2
+    assert "is not empty and holds no training run" in capsys.readouterr().err
+    # What was begun is finished, to a model with its tagger.
+    assert main(["nano", "train", "--out", str(out), "--plan", "tiny"]) == 0
+    assert (out / "model" / "tagger.pt").is_file()
+    assert main(["nano", "evaluate", str(out / "model"), "--count", "1", "--kinds", "one,two", "--workers", "1",
+                 "--out", str(tmp_path / "page")]) == 0  # fmt: skip
+    said = capsys.readouterr().out
+    assert "| one character, XML, everything told | all attributes |" in said
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert page.count("<img") == 2
+
+
+def test_bad_arguments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for more, text in (
+        (["train", "--out", str(tmp_path / "o"), "--device", "warp"], "is not a device"),
+        (["train", "--out", str(tmp_path / "o"), "--steps", "0"], "at least 1"),
+        (["train", "--out", str(tmp_path / "o"), "--data", str(tmp_path / "none")], "no such folder"),
+        (["evaluate", "--kinds", "four"], 'there is no "four"'),
+        (["evaluate", "--count", "0"], "at least 1"),
+    ):
+        assert main(["nano", *more]) == 2
+        assert text in capsys.readouterr().err
+
+
+class Oracle:
+    """A judge that sees what was asked, but for one character's hair."""
+
+    def __init__(self, scene: Scene, hair: str | None = None) -> None:
+        self._scene, self._hair = scene, hair
+
+    def characters(self, _picture: object, _boxes: object) -> list[dict[str, Seen]]:
+        found = []
+        for values in labels(self._scene):
+            answers = {name: Seen(value=values[name], probability=1.0) for name in OF_CHARACTERS}
+            if self._hair and not found:
+                answers["hair_colour"] = Seen(value=self._hair, probability=1.0)
+            found.append(answers)
+        return found
+
+    def picture(self, _picture: object) -> dict[str, Seen]:
+        truth = (self._scene.background, self._scene.framing, str(len(self._scene.characters)))
+        return {
+            name: Seen(value=value, probability=1.0) for name, value in zip(OF_PICTURES, truth, strict=True)
+        }
+
+
+def test_verdicts_and_rates() -> None:
+    chosen = list(trials("two", 2, seed=4))
+    good, bad = chosen
+    left, right = (each.hair_colour for each in bad.scene.characters)
+    verdicts = [
+        judge_picture(Oracle(good.scene), draw_scene(good.scene), good),  # type: ignore[arg-type]
+        judge_picture(Oracle(bad.scene, right), draw_scene(bad.scene), bad),  # type: ignore[arg-type]
+    ]
+    assert verdicts[0].wrong == ((), ())
+    assert verdicts[1].wrong == (("hair_colour",), ())
+    assert verdicts[0].probed == tuple(each.hair_colour for each in good.scene.characters)
+    rates = summarise("two", verdicts, seed=4).rates
+    assert (rates["all attributes"].right, rates["all attributes"].of) == (3, 4)
+    assert (rates["all hair colours of a picture"].right, rates["all hair colours of a picture"].of) == (1, 2)
+    assert left != right
+    assert "75.0 %" in table([summarise("two", verdicts, seed=4)])
+
+
+def test_intervals_are_wilsons() -> None:
+    low, high = Rate(right=96, of=96).interval
+    assert (round(low, 3), round(high, 3)) == (0.962, 1.0)
+    low, high = Rate(right=20, of=40).interval
+    assert (round(low, 3), round(high, 3)) == (0.352, 0.648)
