@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from newbie_core.cli import main
 
@@ -19,13 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def catalogs(tmp_path: Path) -> Path:
-    """The example catalogs, small, where a test may change them."""
+    """The example catalogs, small and drawn, where a test may change them."""
     folder = tmp_path / "catalogs"
     shutil.copytree(ROOT / "catalogs", folder)
     for settings in folder.glob("*/catalog.toml"):
         text = (
             settings.read_text()
-            .replace('size = "384x512"', 'size = "64x64"')
+            .replace('size = "192x192"', 'size = "64x64"')
+            .replace('name = "newbie"', 'name = "sketch"')
             .replace('size = "640x384"', 'size = "96x64"')
         )
         settings.write_text(text)
@@ -40,10 +42,15 @@ def catalogs(tmp_path: Path) -> Path:
 def test_the_expression_set_flow_publishes_every_cell_of_the_matrix(catalogs, tmp_path):
     from flows.expression_set import expression_set
 
-    report = expression_set(catalog=str(catalogs / "expressions"), store=str(tmp_path / "store"))
+    expressions = catalogs / "expressions"
+    settings = (ROOT / "catalogs" / "expressions" / "catalog.toml").read_text()
+    (expressions / "catalog.toml").write_text(settings.replace("steps = 20", "steps = 2"))
+    report = expression_set(catalog=str(expressions), store=str(tmp_path / "store"))
     assert report["release"] == "r000001"
     assert report["generated"] >= 48
-    assert (Path(report["view"]) / "pictures" / "aria" / "happy.png").is_file()
+    with Image.open(Path(report["view"]) / "pictures" / "aria" / "happy.png") as picture:
+        assert picture.size == (192, 192)
+        assert "NextDiT 192x6" in str(picture.info)  # the small model made it
 
 
 @pytest.mark.usefixtures("prefect_server")
