@@ -49,7 +49,7 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 4_000
+    steps: int = 3_800
     pictures: int = 4_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 5_200
@@ -352,4 +352,4 @@ def _logged(file: Path, report: Report) -> Report:
 
 def scaled(plan: Plan, steps: int) -> Plan:
     """The plan with so many steps of the transformer, early steps in proportion."""
-    return replace(plan, steps=steps * steps // plan.steps)
+    return replace(plan, steps=steps)
