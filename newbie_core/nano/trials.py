@@ -99,7 +99,7 @@ def _short(scene: Scene, number: int, rng: random.Random) -> Trial:
         kind="short",
         number=number,
         prompt=", ".join([character.gender, *(tags[name] for name in asked)]),
-        scene=replace(scene, characters=(character,), framing="upper_body", width=256, height=256),
+        scene=replace(scene, characters=(character,), framing="upper_body", width=192, height=192),
         seed=number,
         asked=(tuple(told),),
         picture=("count",),

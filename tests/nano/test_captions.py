@@ -54,7 +54,9 @@ def test_xml_tells_everything_of_each_character_in_its_own_block() -> None:
         said = [tag for field in root.iter() if field.tag in ("background", "composition") for tag in
                 listed(field.text)]  # fmt: skip
         alone = scene.characters[0].position if len(scene.characters) == 1 else "center"
-        assert sorted(said) == sorted([scene.background, scene.framing, *([alone] if alone != "center" else [])])
+        assert sorted(said) == sorted(
+            [scene.background, scene.framing, *([alone] if alone != "center" else [])]
+        )
         count = root.find("general_tags/count")
         assert count is not None
         assert count.text == count_tag(scene)
@@ -122,7 +124,11 @@ def test_extras_never_tell_another_value_of_what_is_shown() -> None:
     for scene in make_scenes(200, count=1):
         (character,) = scene.characters
         prompt = prompt_for(scene, Wording(form="ordered", extras=True), rng)
-        hair = [tag for tag in listed(prompt) if tag.endswith("_hair") and tag.split("_")[0] not in ("short", "long")]
+        hair = [
+            tag
+            for tag in listed(prompt)
+            if tag.endswith("_hair") and tag.split("_")[0] not in ("short", "long")
+        ]
         assert set(hair) <= {f"{character.hair_colour}_hair", character.hair_style}
         assert [tag for tag in listed(prompt) if tag.endswith("_eyes") and tag != "closed_eyes"] in (
             [f"{character.eye_colour}_eyes"],
@@ -153,7 +159,9 @@ def test_training_sees_every_kind_of_prompt_in_its_share() -> None:
     for _ in range(4_000):
         prompt = training_prompt(scene, rng)
         only_negative = prompt and {*listed(prompt)} <= {*NEGATIVE}
-        kinds["empty" if not prompt else "negative" if only_negative else "xml" if "<" in prompt else "tags"] += 1
+        kinds[
+            "empty" if not prompt else "negative" if only_negative else "xml" if "<" in prompt else "tags"
+        ] += 1
     # Four standard deviations of a binomial share are at most 3 points.
     assert kinds["empty"] / 4_000 == pytest.approx(EMPTY, abs=0.016)
     assert kinds["negative"] / 4_000 == pytest.approx(0.03, abs=0.011)
@@ -162,6 +170,8 @@ def test_training_sees_every_kind_of_prompt_in_its_share() -> None:
 
 def test_the_dice_alone_decide_a_prompt() -> None:
     scene = make_scene()
-    first, again, other = ([training_prompt(scene, rng) for _ in range(9)] for rng in map(random.Random, (6, 6, 7)))
+    first, again, other = (
+        [training_prompt(scene, rng) for _ in range(9)] for rng in map(random.Random, (6, 6, 7))
+    )
     assert first == again != other
     assert len(set(first)) > 4

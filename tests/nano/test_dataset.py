@@ -12,8 +12,8 @@ from PIL import Image
 
 from newbie_core.nano import dataset
 from newbie_core.nano.dataset import (
-    drawn_basis,
     draw_shards,
+    drawn_basis,
     encode_picture,
     load_shard,
     scene_from,
@@ -92,6 +92,36 @@ def test_the_same_shard_has_the_same_bytes(small: None, basis: LatentBasis, tmp_
         dataset._draw_shard(tmp_path / name, tmp_path / "basis.safetensors", 1, 0)
         contents.append(shard_file(tmp_path / name, 0).read_bytes())
     assert contents[0] == contents[1]
+
+
+class Here:
+    """An executor that does the work in this process, where the small shards are."""
+
+    def __init__(self, workers: int, **_settings: object) -> None:
+        assert workers == 2
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    map = staticmethod(map)
+
+
+def test_only_missing_shards_are_drawn(
+    small: None, basis: LatentBasis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "ProcessPoolExecutor", Here)
+    basis.save(tmp_path / "basis.safetensors")
+    folder, said = tmp_path / "scenes", list[str]()
+    folder.mkdir()
+    shard_file(folder, 1).write_bytes(b"kept")
+    draw_shards(folder, tmp_path / "basis.safetensors", seed=1, scenes=7, workers=2, report=said.append)
+    assert shard_file(folder, 1).read_bytes() == b"kept"
+    assert [each.caption for each in load_shard(folder, 2)] == [scene_of(1, number) for number in (6, 7, 8)]
+    assert len(list(folder.iterdir())) == 3
+    assert [text.partition(",")[0] for text in said] == ["drawn 3 of 6 scenes", "drawn 6 of 6 scenes"]
 
 
 def test_what_is_drawn_is_not_drawn_again(small: None, tmp_path: Path) -> None:

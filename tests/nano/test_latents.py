@@ -75,7 +75,9 @@ def test_the_fit_is_the_same_each_time_and_the_order_of_pictures_is_no_matter(
 def test_pictures_of_one_colour_are_fitted_too() -> None:
     basis = fit_latents([torch.full((1, 3, 32, 32), 0.5)])
     assert all(each.isfinite().all() for each in (basis.mean, basis.components, basis.scale))
-    assert torch.allclose(basis.decode(basis.encode(torch.full((1, 3, 16, 16), 0.5))), torch.tensor(0.5), atol=1e-4)
+    assert torch.allclose(
+        basis.decode(basis.encode(torch.full((1, 3, 16, 16), 0.5))), torch.tensor(0.5), atol=1e-4
+    )
 
 
 def test_no_pictures_are_refused() -> None:

@@ -143,7 +143,9 @@ def test_hair_and_eyes_are_inside_the_box_of_their_character(count: int, framing
             base = list(scene.characters)
             base[index] = replace(character, eye_colour="brown", hair_style="short_hair")
             one, two = (draw_scene(replace(scene, characters=tuple(each))) for each in (base, people))
-            changed = ImageChops.difference(one, two).convert("L").point(lambda value: 255 * (value > 24)).getbbox()
+            changed = (
+                ImageChops.difference(one, two).convert("L").point(lambda value: 255 * (value > 24)).getbbox()
+            )
             assert changed is not None
             left, top, right, bottom = box
             # A few pixels beside: heads tilt.

@@ -151,9 +151,7 @@ def test_a_long_prompt_takes_no_long_time(words: Vocabulary, writer: Writer) -> 
     }  # fmt: skip
 
 
-def test_the_written_tokenizer_is_the_one_that_trains(
-    model: Path, words: Vocabulary, writer: Writer
-) -> None:
+def test_the_written_tokenizer_is_the_one_that_trains(model: Path, words: Vocabulary, writer: Writer) -> None:
     pipeline = NewBieImagePipeline.from_pretrained(str(model), device="cpu", dtype="float32", progress=False)
     texts = pipeline.stages.texts
     row = words.row_of()

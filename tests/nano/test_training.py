@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from newbie_core.cli.main import main
-from newbie_core.errors import TrainingError
+from newbie_core.errors import PictureError, TrainingError
+from newbie_core.model import NewBieImagePipeline
+from newbie_core.nano import dataset, training
 from newbie_core.nano.autoencoder_training import AutoencoderTraining
 from newbie_core.nano.batches import Writer, pool_batches
 from newbie_core.nano.dataset import Sample, encode_picture, load_shard, to_tensor
@@ -106,14 +110,29 @@ def test_the_autoencoders_training_goes_on_the_same(
     assert all(not tensor.any() for tensor in attention)
 
 
-def test_a_run_keeps_to_its_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def draw_ahead(out: Path, basis: LatentBasis) -> None:
+    """What a run of the tiny plan draws first, in this process and no more than it needs."""
+    training._settle(Task(out=out, plan=PLANS["tiny"], seed=1))
+    basis.save(out / "latents.safetensors")
+    (out / "scenes").mkdir()
+    dataset._draw_shard(out / "scenes", out / "latents.safetensors", 1, 0)
+
+
+def test_a_run_keeps_to_its_arguments(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, basis: LatentBasis
+) -> None:
+    monkeypatch.setattr(dataset, "SHARD", PLANS["tiny"].scenes)
     out = tmp_path / "out"
-    task = Task(out=out, plan=PLANS["tiny"], seed=1)
-    assert train(task, quiet, stop=lambda: True) is False
+    draw_ahead(out, basis)
+    # Out of time at once.
+    assert main(["nano", "train", "--out", str(out), "--plan", "tiny", "--minutes", "0", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"finished": False, "model": None}
+    assert not (out / "model").exists()
+    assert "the same command goes on from here" in (out / "train.log").read_text()
     assert len(list(load_shard(out / "scenes", 0))) >= PLANS["tiny"].scenes
     with pytest.raises(
         TrainingError,
-        match="seed 1, data drawn.*seed 2",
+        match=r"seed 1, data drawn.*seed 2",
     ):
         train(Task(out=out, plan=PLANS["tiny"], seed=2), quiet, stop=lambda: True)
     with pytest.raises(TrainingError, match="asked for is 9 steps"):
@@ -125,12 +144,32 @@ def test_a_run_keeps_to_its_arguments(tmp_path: Path, capsys: pytest.CaptureFixt
     # What was begun is finished, to a model with its tagger.
     assert main(["nano", "train", "--out", str(out), "--plan", "tiny"]) == 0
     assert (out / "model" / "tagger.pt").is_file()
+    pipeline = NewBieImagePipeline.from_pretrained(str(out / "model"), device="cpu", progress=False)
+    (picture,) = pipeline(
+        prompt="1girl, red_hair", width=192, height=192, num_inference_steps=2, seed=1
+    ).images
+    assert picture.size == (192, 192)
+    with pytest.raises(PictureError, match="makes no pictures of 256x256"):
+        pipeline(prompt="1girl", width=256, height=256, num_inference_steps=2, seed=1)
     assert main(["nano", "evaluate", str(out / "model"), "--count", "1", "--kinds", "one,two", "--workers", "1",
                  "--out", str(tmp_path / "page")]) == 0  # fmt: skip
     said = capsys.readouterr().out
     assert "| one character, XML, everything told | all attributes |" in said
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<img") == 2
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"plan": 3}'])
+def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"not JSON|holds another run \(unreadable\)"):
+        train(Task(out=tmp_path, plan=PLANS["tiny"], seed=1), quiet, stop=lambda: True)
+    assert (tmp_path / "run.json").read_text() == content
+
+
+@pytest.mark.parametrize("steps", [1, 9, 400])
+def test_steps_given_are_the_steps_done(steps: int) -> None:
+    assert scaled(PLANS["tiny"], steps) == replace(PLANS["tiny"], steps=steps)
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

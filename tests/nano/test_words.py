@@ -73,7 +73,9 @@ def test_every_expression_has_touches_and_every_touch_a_word() -> None:
 
 
 def test_a_touch_that_stands_for_its_expression_stands_for_no_other() -> None:
-    alone = sorted(touches[0] for name, touches in TOUCHES.items() if name not in ("neutral", "smile", "happy"))
+    alone = sorted(
+        touches[0] for name, touches in TOUCHES.items() if name not in ("neutral", "smile", "happy")
+    )
     assert all(one != other for one, other in pairwise(alone))
 
 
@@ -107,7 +109,14 @@ def test_colours_have_their_chinese_and_their_other_names(name: str, word: str) 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("Long_Hair", "long hair"), ("  a\t_b ", "a b"), ("v", "v"), ("@_@", "@ @"), ("_", ""), ("水手服", "水手服")],
+    [
+        ("Long_Hair", "long hair"),
+        ("  a\t_b ", "a b"),
+        ("v", "v"),
+        ("@_@", "@ @"),
+        ("_", ""),
+        ("水手服", "水手服"),
+    ],
 )
 def test_spelling(text: str, found: str) -> None:
     assert spelled(text) == found
