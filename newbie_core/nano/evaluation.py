@@ -226,9 +226,7 @@ def summarise(kind: Kind, verdicts: Sequence[Verdict], *, seed: int) -> Result:
             result.count("all hair colours of a picture", list(verdict.hair) == colours)
             result.count(
                 "hair colours swapped",
-                sorted(verdict.hair) == sorted(colours)
-                if list(verdict.hair) != colours
-                else False,
+                sorted(verdict.hair) == sorted(colours) if list(verdict.hair) != colours else False,
             )
             result.count("all attributes of everybody", not any(verdict.wrong))
         for name in trial.picture:

@@ -96,12 +96,13 @@ def jina_json(words: Vocabulary) -> bytes:
 _REWRITES: tuple[tuple[str, str], ...] = (
     (r"<n>[^<]*</n>", " "),  # a name says nothing about looks
     (r"</(?!character)[a-z_]+>", " "),
-    # Numeric positions as the words left, center, right.
-    (r"x:\s*0?\.[0-3]\d*(,?\s*y:\s*[\d.]+)?", " left "),
-    (r"x:\s*0?\.[45]\d*(,?\s*y:\s*[\d.]+)?", " center "),
-    (r"x:\s*0?\.[6-9]\d*(,?\s*y:\s*[\d.]+)?", " right "),
     (r":\d+(\.\d+)?\)", " "),  # weights such as (smile:1.2)
-    (r"_+", " "),
+    (r"<lora:[^<>]*>", " "),
+    # Numeric positions as the words left, center, right.
+    (r"(?<!\w)x:\s*0?\.[0-3]\d*(,?\s*y:\s*[\d.]+)?", " left "),
+    (r"(?<!\w)x:\s*0?\.[45]\d*(,?\s*y:\s*[\d.]+)?", " center "),
+    (r"(?<!\w)x:\s*0?\.[6-9]\d*(,?\s*y:\s*[\d.]+)?", " right "),
+    (r"_+|-(?=haired|eyed)", " "),
     (r"\\", ""),
     (r"[\s,.;!?()\[\]{}\"'~|*$]+|:\s|[、。，；：！？（）【】的着与]", " "),
     (rf"(?<![\w<])(?:{'|'.join(FILLERS)})(?![\w>])", " "),

@@ -71,7 +71,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""What the shipped weights were made by, and a run of a minute that shows the way."""
+"""A whole training, about an hour on two cores, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
