@@ -121,7 +121,9 @@ class TransformerTraining:
         return pool_batches(samples, self.writer, seed=self.seed, pool=self._pool, batch=self.schedule.batch)
 
     def _train(self, batch: Batch) -> None:
-        torch.manual_seed((self.seed + 7) * 1_000_003 + self.step)  # for dropout, which a checkpoint does not keep
+        torch.manual_seed(
+            (self.seed + 7) * 1_000_003 + self.step
+        )  # for dropout, which a checkpoint does not keep
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         data = batch.latents
         noise = torch.randn(data.shape, generator=generator)
