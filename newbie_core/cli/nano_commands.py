@@ -103,13 +103,13 @@ def _evaluate(given: argparse.Namespace) -> int:
     from newbie_core.nano.evaluation import evaluate, table, validate_judge
     from newbie_core.nano.evaluation_page import write_page
 
+    counts = _counts(given)
     folder = given.model or NANO_FOLDER
     tagger = given.tagger or next(
         (file for file in (folder / "tagger.pt", NANO_FOLDER / "tagger.pt") if file.is_file()), None
     )
     if tagger is None:
         raise TrainingError(f"{folder}: no tagger.pt to judge with; name one with --tagger")
-    counts = _counts(given)
     pictures = None
     if given.out is not None:
         pictures = given.out / "pictures"

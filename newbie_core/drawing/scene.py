@@ -38,12 +38,28 @@ TALL: dict[str, float] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """An exact place, in pixels: the middle of a figure's head, and the size of half a head."""
+
+    x: float
+    y: float
+    unit: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One requested character: its tags of every field, and where its middle stands (0..1, None: chosen)."""
+    """One requested character: its tags of every field, and where its middle stands (0..1, None: chosen).
+
+    Attributes:
+        spot: an exact place instead of `x` and `y`; nothing is then left to chance.
+        hand: names the figure's stream of chance; None: the picture's seed and the figure's number.
+    """
 
     tags: tuple[str, ...]
     x: float | None = None
     y: float | None = None
+    spot: Spot | None = None
+    hand: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +95,8 @@ def draw(figures: Sequence[Figure], setting: Setting, *, width: int, height: int
         for index in sorted(range(len(figures)), key=lambda i: (places[i].y, i)):
             place = places[index]
             flat = mood.style == "flat"
-            look = Look(chosen=chosen[index], key=f"{seed}:{index}", reach=place.reach, flat=flat)
+            key = f"{seed}:{index}" if figures[index].hand is None else f"hand:{figures[index].hand}"
+            look = Look(chosen=chosen[index], key=key, reach=place.reach, flat=flat)
             pen = Pen.on(layer, unit=place.unit * fine, x=place.x * width * fine, y=place.y * height * fine)
             draw_figure(pen, look, bottom=(1 - place.y) * height / place.unit)
         cut = layer.reduce(fine) if fine > 1 else layer
@@ -142,6 +159,10 @@ def _places(
     first = (height - unit * tall) * 0.42 - top * unit
     places = []
     for index, figure in enumerate(figures):
+        if figure.spot is not None:
+            spot = figure.spot
+            places.append(_Place(x=spot.x / width, y=spot.y / height, unit=spot.unit, reach=FREE))
+            continue
         row = 0 if index < rows[0] else 1
         column = index - rows[0] * row + (1.0 if row else 0.5)
         dice = random.Random(f"{seed}:{index}:place")

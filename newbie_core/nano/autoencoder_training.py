@@ -5,7 +5,6 @@ The middle's attention is kept at nothing (its last weights stay zero), so that 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from newbie_core.model.autoencoder import build_autoencoder
 from newbie_core.nano.latents import LatentBasis
 from newbie_core.nano.network import AUTOENCODER
 from newbie_core.nano.optimisers import Average, Optimisers, make_optimiser, never
+from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
 
 CHECKPOINT = "autoencoder.pt"
 NOISE = 0.12
@@ -73,7 +73,7 @@ class AutoencoderTraining:
     ) -> None:
         """Train on pictures `[3, H, W]` uint8 to the end, to step `until`, or until `stop`; a checkpoint every 200 steps."""
         last = min(until or self.steps, self.steps)
-        began = time.monotonic()
+        pace = Pace(self.step, every=50, total=self.steps)
         while self.step < last:
             if self.step == self.decoder_steps:
                 self._optimiser = None
@@ -82,14 +82,9 @@ class AutoencoderTraining:
                 self._optimiser = self._optimiser_for("decoder" if decoding else "encoder")
             loss = self._decoder_step(pictures) if decoding else self._encoder_step(pictures)
             self._loss = loss if self.step in (1, self.decoder_steps + 1) else 0.97 * self._loss + 0.03 * loss
-            if self.step % 50 == 0:
-                pace = (time.monotonic() - began) / 50
+            if speed := pace.words(self.step):
                 what = "decoder" if decoding else "encoder"
-                report(
-                    f"{what}: step {self.step} of {self.steps}, loss {self._loss:.4f}, {pace:.2f} s a step, "
-                    f"{(self.steps - self.step) * pace / 60:.0f} min left"
-                )
-                began = time.monotonic()
+                report(f"{what}: step {self.step} of {self.steps}, loss {self._loss:.4f}, {speed}")
             if self.step % 200 == 0 or self.step >= last or stop():
                 self.save()
                 if stop():
@@ -158,8 +153,6 @@ class AutoencoderTraining:
 
     def save(self) -> None:
         """Write the checkpoint; the one before stays until the new one is whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{CHECKPOINT}.part"
         state = {
             "module": self.module.state_dict(),
             "average": self.average.values,
@@ -167,11 +160,10 @@ class AutoencoderTraining:
             "step": self.step,
             "loss": self._loss,
         }
-        torch.save(state, partial)
-        partial.replace(self.folder / CHECKPOINT)
+        write_checkpoint(self.folder / CHECKPOINT, state)
 
     def _resume(self) -> None:
-        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.folder / CHECKPOINT, self.device)
         self.module.load_state_dict(state["module"])
         self.step, self._loss = state["step"], state["loss"]
         if 0 < self.step < self.steps and self.step != self.decoder_steps and state["optimiser"]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from newbie_core.model.conditioning import system_prompt_for
 from newbie_core.nano.captions import EMPTY, training_prompt
 from newbie_core.nano.dataset import Sample
-from newbie_core.nano.scenes import Scene
+from newbie_core.nano.latents import BLOCK
+from newbie_core.nano.scenes import Scene, importance
 from newbie_core.nano.tokenizer import Vocabulary, gemma_json
 from newbie_core.nano.words import QUALITY, spelled
 
@@ -27,9 +28,10 @@ UNTOLD_EVERY = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Latents `[B, 16, h, w]`, Gemma's ids `[B, L]`, Jina's ids `[B, M]`."""
+    """Latents `[B, 16, h, w]`, what an error counts in each `[B, 1, h, w]`, Gemma's ids `[B, L]`, Jina's ids `[B, M]`."""
 
     latents: Tensor
+    importance: Tensor
     gemma_ids: Tensor
     jina_ids: Tensor
 
@@ -131,4 +133,16 @@ def _batch(
         gemma.append([2, *(writer.system(prompt) or ([4] if longest else [])), *text])
         jina.append([0, *text, 2])
     latents = torch.stack([sample.latents for sample in chosen]).float()
-    return Batch(latents=latents, gemma_ids=torch.tensor(gemma), jina_ids=torch.tensor(jina))
+    return Batch(
+        latents=latents,
+        importance=torch.stack([_importance(sample) for sample in chosen]),
+        gemma_ids=torch.tensor(gemma),
+        jina_ids=torch.tensor(jina),
+    )
+
+
+def _importance(sample: Sample) -> Tensor:
+    """`[1, h, w]`; nothing is known of a user's picture, so all of it counts the same."""
+    if isinstance(sample.caption, Scene):
+        return torch.from_numpy(importance(sample.caption, BLOCK))[None]
+    return torch.ones(1, *sample.latents.shape[1:])

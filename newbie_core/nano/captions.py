@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from newbie_core.nano.scenes import HAIR_STYLES, Character, Scene
+from newbie_core.nano.scenes import FRAMING, HAIR_STYLES, Character, Scene
 from newbie_core.nano.words import NEGATIVE, QUALITY, TOUCHES
 
 Form = Literal["xml", "ordered", "shuffled"]
@@ -135,7 +135,7 @@ def _surroundings(scene: Scene, wording: Wording, rng: random.Random) -> dict[st
     if rng.random() >= wording.dropped:
         found["background"].append(scene.background)
     if rng.random() >= wording.dropped:
-        found["composition"].append(scene.framing)
+        found["composition"].append(FRAMING)
     if len(scene.characters) == 1 and scene.characters[0].position != "center":
         found["composition"] += [scene.characters[0].position] if rng.random() >= wording.dropped else []
     if wording.extras:

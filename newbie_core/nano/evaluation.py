@@ -188,7 +188,6 @@ def judge_picture(judge: Judge, picture: Image.Image, trial: Trial) -> Verdict:
         strict.append(agrees if "expression" in asked else None)
     expected = {
         "background": trial.scene.background,
-        "framing": trial.scene.framing,
         "count": str(len(trial.scene.characters)),
     }
     return Verdict(
@@ -254,7 +253,6 @@ def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
         whole = judge.picture(picture)
         expected = {
             "background": scene.background,
-            "framing": scene.framing,
             "count": str(len(scene.characters)),
         }
         for name, value in expected.items():

@@ -25,17 +25,14 @@ from newbie_core.nano.scenes import (
     EXPRESSIONS,
     EYE_COLOURS,
     FACE_PARTS,
-    FRAMINGS,
     GARMENT_COLOURS,
     GARMENTS,
     HAIR_COLOURS,
     HAIR_STYLES,
     USUAL_FACE,
+    Box,
 )
 from newbie_core.taggers.deepdanbooru import Tagger
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels, as `scenes.character_boxes` gives them."""
 
 SIDE = 192
 """Pixels of the square that the small tagger looks at."""
@@ -66,7 +63,6 @@ def components() -> dict[str, dict[str, str]]:
     table |= {part: {value: f"{part}:{value}" for value in face_values(part)} for part in FACE_PARTS}
     table |= {
         "background": {name: name for name in BACKGROUNDS},
-        "framing": {name: name for name in FRAMINGS},
         "count": {"1": "solo", "2": "two_characters", "3": "three_characters"},
     }
     return table
@@ -89,7 +85,7 @@ def spans() -> dict[str, slice]:
 OF_CHARACTERS = ("gender", *ATTRIBUTES, *FACE_PARTS)
 """Components of one character."""
 
-OF_PICTURES = ("background", "framing", "count")
+OF_PICTURES = ("background", "count")
 """Components of a whole picture."""
 
 

@@ -7,7 +7,6 @@ norms steady the training and are folded into the convolutions afterwards, as th
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from newbie_core.nano.judging import (
     HIDDEN_EYES,
     OF_CHARACTERS,
     SIDE,
-    Box,
     components,
     cut_character,
     spans,
     tag_list,
 )
 from newbie_core.nano.optimisers import Average, make_optimiser, never
-from newbie_core.nano.scenes import FACE_PARTS, Scene, character_boxes, labels
+from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
+from newbie_core.nano.scenes import FACE_PARTS, Box, Scene, character_boxes, labels
 from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru
 from newbie_core.taggers.squares import fit_square
 
@@ -105,18 +104,12 @@ class TaggerTraining:
     ) -> None:
         """Train to the end, to step `until`, or until `stop`; a checkpoint every 100 steps."""
         last = min(until or self.steps, self.steps)
-        began = time.monotonic()
+        pace = Pace(self.step, every=25, total=self.steps)
         self.module.train()
         while self.step < last:
             self._train(examples)
-            if self.step % 25 == 0:
-                pace = (time.monotonic() - began) / 25
-                left = (self.steps - self.step) * pace / 60
-                report(
-                    f"tagger: step {self.step} of {self.steps}, loss {self._loss:.4f}, "
-                    f"{pace:.2f} s a step, {left:.0f} min left"
-                )
-                began = time.monotonic()
+            if speed := pace.words(self.step):
+                report(f"tagger: step {self.step} of {self.steps}, loss {self._loss:.4f}, {speed}")
             if self.step % 100 == 0 or self.step >= last or stop():
                 self.save()
                 if stop():
@@ -159,8 +152,6 @@ class TaggerTraining:
 
     def save(self) -> None:
         """Write the checkpoint; the one before stays until the new one is whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{CHECKPOINT}.part"
         state = {
             "module": self.module.state_dict(),
             "average": self.average.values,
@@ -168,11 +159,10 @@ class TaggerTraining:
             "step": self.step,
             "loss": self._loss,
         }
-        torch.save(state, partial)
-        partial.replace(self.folder / CHECKPOINT)
+        write_checkpoint(self.folder / CHECKPOINT, state)
 
     def _resume(self) -> None:
-        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.folder / CHECKPOINT, self.device)
         self.module.load_state_dict(state["module"])
         self.average.load(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -216,7 +206,6 @@ def whole_example(
         if name not in FACE_PARTS and name != "eye_colour":
             _set(wanted, known, name, [each.get(name, "") for each in labels(scene)])
     _set(wanted, known, "background", [scene.background])
-    _set(wanted, known, "framing", [scene.framing])
     _set(wanted, known, "count", [str(len(scene.characters))])
     return (_spoiled(picture, rng) if spoil else fit_square(picture, SIDE)), wanted, known
 

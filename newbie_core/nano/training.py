@@ -49,12 +49,12 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 3_800
-    pictures: int = 4_000
+    steps: int = 6_000
+    pictures: int = 5_000
     autoencoder_pictures: int = 3_000
-    decoder_steps: int = 5_200
+    decoder_steps: int = 4_500
     encoder_steps: int = 700
-    tagger_steps: int = 2_400
+    tagger_steps: int = 3_000
     batch: int = 32
 
 

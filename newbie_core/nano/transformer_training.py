@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from newbie_core.nano.batches import BATCH, Batch, Writer, pool_batches
 from newbie_core.nano.dataset import Sample
 from newbie_core.nano.network import Network, compile_blocks
 from newbie_core.nano.optimisers import Average, make_optimiser, never
+from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
 from newbie_core.nano.tokenizer import Vocabulary
 
 ADAM = ("embed", "final_layer", "clip_text_pooled", "time_text")
@@ -94,21 +94,15 @@ class TransformerTraining:
     ) -> None:
         """Train to the schedule's end, to step `until`, or until `stop`; a checkpoint every 200 steps and at the end."""
         last = min(until or self.schedule.steps, self.schedule.steps)
-        began = time.monotonic()
+        pace = Pace(self.step, every=50, total=self.schedule.steps)
         while self.step < last:
             for number, batch in enumerate(self._batches(samples)):
                 if number < self._place:
                     continue
                 self._place = number + 1
                 self._train(batch)
-                if self.step % 50 == 0:
-                    pace = (time.monotonic() - began) / 50
-                    left = (self.schedule.steps - self.step) * pace / 60
-                    report(
-                        f"step {self.step} of {self.schedule.steps}, loss {self._loss:.4f}, "
-                        f"{pace:.2f} s a step, {left:.0f} min left"
-                    )
-                    began = time.monotonic()
+                if speed := pace.words(self.step):
+                    report(f"step {self.step} of {self.schedule.steps}, loss {self._loss:.4f}, {speed}")
                 if self.step % 200 == 0 or self.step >= last or stop():
                     self.save()
                     if stop():
@@ -136,7 +130,9 @@ class TransformerTraining:
                 batch.gemma_ids.to(self.device),
                 batch.jina_ids.to(self.device),
             )
-        loss = (found.float() - (data - noise).to(self.device)).square().mean()
+        errors = (found.float() - (data - noise).to(self.device)).square()
+        weights = batch.importance.to(self.device)
+        loss = (errors * weights).mean() / weights.mean()
         loss.backward()
         self.optimiser.step(self.schedule.factor(self.step))
         self.step += 1
@@ -146,9 +142,8 @@ class TransformerTraining:
 
     def save(self) -> None:
         """Write the checkpoint; the one before stays until the new one is whole."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f"{CHECKPOINT}.part"
-        torch.save(
+        write_checkpoint(
+            self.folder / CHECKPOINT,
             {
                 "network": self.network.state_dict(),
                 "average": self.average.values,
@@ -158,12 +153,10 @@ class TransformerTraining:
                 "place": self._place,
                 "loss": self._loss,
             },
-            partial,
         )
-        partial.replace(self.folder / CHECKPOINT)
 
     def _resume(self) -> None:
-        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        state = read_checkpoint(self.folder / CHECKPOINT, self.device)
         self.network.load_state_dict(state["network"])
         self.average.load(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from newbie_core.nano.captions import Wording, prompt_for
-from newbie_core.nano.scenes import ATTRIBUTES, POSITIONS, Scene, random_scene
+from newbie_core.nano.scenes import ATTRIBUTES, PLACES, Scene, random_scene
 
 Kind = Literal["one", "two", "three", "short", "held_out", "two_ordered", "two_shuffled"]
 
@@ -22,8 +22,6 @@ KINDS: dict[Kind, str] = {
     "held_out": "one character with a pair of attributes that training never showed together",
 }
 """Kinds of prompts, as the table names them."""
-
-NOMINAL = {"left": 0.25, "center": 0.5, "right": 0.75}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +48,7 @@ def trials(kind: Kind, count: int, *, seed: int) -> Iterator[Trial]:
     for number in range(count):
         rng = random.Random(f"{seed}:evaluation:{family}:{number}")
         people = {"two": 2, "three": 3}.get(family, 1)
-        scene = nominal(random_scene(rng, count=people, held_out=kind == "held_out"))
+        scene = random_scene(rng, count=people, held_out=kind == "held_out")
         if kind == "short":
             yield _short(scene, number, rng)
             continue
@@ -63,26 +61,13 @@ def trials(kind: Kind, count: int, *, seed: int) -> Iterator[Trial]:
             scene=scene,
             seed=number,
             asked=(ATTRIBUTES,) * people,
-            picture=("background", "framing", "count"),
+            picture=("background", "count"),
         )
-
-
-def nominal(scene: Scene) -> Scene:
-    """The scene with everybody exactly where their position says: what a prompt can ask for."""
-    count = len(scene.characters)
-    placed = []
-    for index, each in enumerate(scene.characters):
-        x = (index + 0.5) / count
-        if count == 1:
-            x = {"left": 0.34, "center": 0.5, "right": 0.66}[each.position]
-        placed.append(replace(each, x=x, y=0.6, unseen=()))
-    assert all(each.position in POSITIONS for each in placed)
-    return replace(scene, characters=tuple(placed))
 
 
 def _short(scene: Scene, number: int, rng: random.Random) -> Trial:
     """Tags as a newcomer types them: who, and one to three things about them."""
-    character = replace(scene.characters[0], position="center", x=0.5)
+    character = replace(scene.characters[0], position="center", x=PLACES[192, 1][0])
     tags = {
         "hair_colour": f"{character.hair_colour}_hair",
         "hair_style": character.hair_style,
@@ -99,7 +84,7 @@ def _short(scene: Scene, number: int, rng: random.Random) -> Trial:
         kind="short",
         number=number,
         prompt=", ".join([character.gender, *(tags[name] for name in asked)]),
-        scene=replace(scene, characters=(character,), framing="upper_body", width=192, height=192),
+        scene=replace(scene, characters=(character,), width=192, height=192),
         seed=number,
         asked=(tuple(told),),
         picture=("count",),

@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from newbie_core.nano.captions import EMPTY, FORMS, Form, Wording, count_tag, prompt_for, training_prompt
-from newbie_core.nano.scenes import HAIR_STYLES, Character, Scene, random_scene
+from newbie_core.nano.scenes import FRAMING, HAIR_STYLES, Character, Scene, random_scene
 from newbie_core.nano.words import FIELDS, MOST_CHARACTERS, NEGATIVE
 
 EVERY_FORM: tuple[Form, ...] = tuple(form for form, _ in FORMS)
@@ -54,9 +54,7 @@ def test_xml_tells_everything_of_each_character_in_its_own_block() -> None:
         said = [tag for field in root.iter() if field.tag in ("background", "composition") for tag in
                 listed(field.text)]  # fmt: skip
         alone = scene.characters[0].position if len(scene.characters) == 1 else "center"
-        assert sorted(said) == sorted(
-            [scene.background, scene.framing, *([alone] if alone != "center" else [])]
-        )
+        assert sorted(said) == sorted([scene.background, FRAMING, *([alone] if alone != "center" else [])])
         count = root.find("general_tags/count")
         assert count is not None
         assert count.text == count_tag(scene)

@@ -198,9 +198,9 @@ def test_samples_of_a_large_folder_can_be_trained_on(large):
 def test_the_trained_size_nearest_in_shape_is_covered_and_cut_around_the_middle():
     wide = Image.new("RGB", (1000, 700), "blue")
     wide.paste("red", (0, 0, 3, 700))
-    assert fit_picture(wide).size == (224, 160)
+    assert fit_picture(wide).size == (288, 192)
     assert fit_picture(make_picture(1, 400, 410)).size == (192, 192)
-    assert fit_picture(make_picture(1, 64, 96)).size == (144, 192)
+    assert fit_picture(make_picture(1, 64, 96)).size == (192, 256)
     assert fit_picture(make_picture(1, 64, 640)).size in SIZES
     edges = Image.new("RGB", (3000, 192), "red")
     edges.paste("blue", (1000, 0, 2000, 192))
@@ -220,7 +220,7 @@ def test_pictures_are_turned_as_their_exif_data_say(tmp_path, orientation, endin
     seen = open_picture(file)
     assert seen.size == upright.size
     assert pixel(seen, 0.2, 0.2)[0] > 200 and max(pixel(seen, 0.8, 0.2) + pixel(seen, 0.2, 0.8)) < 60
-    assert fit_picture(seen).size == (144, 192)
+    assert fit_picture(seen).size == (192, 256)
 
 
 def grey16():

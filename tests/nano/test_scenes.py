@@ -5,23 +5,32 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import ImageChops
 
 from newbie_core.drawing import understand
 from newbie_core.nano.dataset import scene_of
 from newbie_core.nano.scenes import (
+    ASIDE,
+    BEHIND,
     BOY_GARMENTS,
     BOY_STYLES,
+    FACE,
     FACE_PARTS,
+    HANDS,
+    HEAD,
     HELD_OUT,
     LOOSE_TOUCHES,
+    PLACES,
     SIZES,
+    VIEWS,
     Character,
     Scene,
     character_boxes,
     choices_of,
     draw_scene,
+    importance,
     labels,
     pairs_held_out,
     random_scene,
@@ -29,7 +38,6 @@ from newbie_core.nano.scenes import (
     touched_scene,
     with_pair,
 )
-from newbie_core.nano.trials import nominal
 
 
 def make_scene(number: int = 1, *, count: int | None = None) -> Scene:
@@ -83,7 +91,6 @@ def test_scenes_keep_to_what_can_be_told_apart() -> None:
         people = scene.characters
         assert len({each.hair_colour for each in people}) == len(people)
         assert [each.x for each in people] == sorted(each.x for each in people)
-        assert scene.framing == "upper_body" or len(people) < 3
         for each in people:
             if each.gender == "1boy":
                 assert each.hair_style in BOY_STYLES
@@ -94,9 +101,9 @@ def test_scenes_keep_to_what_can_be_told_apart() -> None:
             ]
 
 
-def test_three_people_get_no_narrow_picture() -> None:
+def test_three_people_get_a_wide_picture() -> None:
     rng = random.Random(5)
-    assert {random_size(rng, 3) for _ in range(300)} == {SIZES[0], SIZES[2]}
+    assert {random_size(rng, 3) for _ in range(300)} == {SIZES[2]}
     assert {random_size(rng, 1) for _ in range(300)} == set(SIZES)
 
 
@@ -112,16 +119,15 @@ def test_every_tag_of_a_scene_can_be_drawn() -> None:
             assert understand(each.tags()).unknown == ()
 
 
-def test_a_scene_is_drawn_at_its_size_or_the_one_given() -> None:
+def test_a_scene_is_drawn_at_its_size() -> None:
     scene = make_scene()
     assert draw_scene(scene).size == (scene.width, scene.height)
     assert draw_scene(scene).mode == "RGB"
-    assert draw_scene(scene, 64, 96).size == (64, 96)
 
 
 @pytest.mark.parametrize("name", ["hair_colour", "eye_colour", "expression", "garment", "arms"])
 def test_another_value_is_another_picture(name: str) -> None:
-    scene = replace(make_scene(9, count=1), framing="upper_body", background="simple_background")
+    scene = replace(make_scene(9, count=1), background="simple_background")
     drawn = set()
     for value in choices_of(name):
         character = replace(scene.characters[0], accessory="none", **{name: value})  # type: ignore[arg-type]
@@ -131,17 +137,19 @@ def test_another_value_is_another_picture(name: str) -> None:
     assert len(drawn) == len(choices_of(name))
 
 
-@pytest.mark.parametrize("framing", ["upper_body", "full_body"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_hair_and_eyes_are_inside_the_box_of_their_character(count: int, framing: str) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_hair_and_eyes_are_inside_the_box_of_their_character(count: int) -> None:
     for number in range(6):
-        scene = replace(nominal(make_scene(number, count=count)), framing=framing, width=192, height=192)
+        scene = make_scene(number, count=count)
         for index, (character, box) in enumerate(zip(scene.characters, character_boxes(scene), strict=True)):
+            bare = replace(
+                character, accessory="none"
+            )  # animal ears have the colour of hair and reach higher
             other = {"red": "blue"}.get(character.hair_colour, "red")
             people = list(scene.characters)
-            people[index] = replace(character, hair_colour=other, eye_colour="green", hair_style="short_hair")
+            people[index] = replace(bare, hair_colour=other, eye_colour="green", hair_style="short_hair")
             base = list(scene.characters)
-            base[index] = replace(character, eye_colour="brown", hair_style="short_hair")
+            base[index] = replace(bare, eye_colour="brown", hair_style="short_hair")
             one, two = (draw_scene(replace(scene, characters=tuple(each))) for each in (base, people))
             changed = (
                 ImageChops.difference(one, two).convert("L").point(lambda value: 255 * (value > 24)).getbbox()
@@ -153,11 +161,32 @@ def test_hair_and_eyes_are_inside_the_box_of_their_character(count: int, framing
             assert top - 4 <= changed[1] < changed[3] <= bottom + 4
 
 
-def test_boxes_grow_with_the_picture() -> None:
+def test_faces_count_most_and_what_is_behind_everybody_least() -> None:
     scene = make_scene(count=2)
-    once, twice = character_boxes(scene), character_boxes(scene, 2 * scene.width, 2 * scene.height)
-    for small, large in zip(once, twice, strict=True):
-        assert large == pytest.approx([2 * side for side in small])
+    table = importance(scene, 8)
+    assert table.shape == (scene.height // 8, scene.width // 8)
+    assert set(np.unique(table)) == {np.float32(each) for each in (BEHIND, 1.0, FACE)}
+    for each in scene.characters:
+        assert table[HEAD // 8, each.x // 8] == FACE
+    assert table[0, scene.width // 16] == BEHIND
+
+
+def test_hands_and_views_change_what_no_prompt_tells() -> None:
+    scene = make_scene(3, count=1)
+    character = scene.characters[0]
+    drawn = {
+        draw_scene(replace(scene, characters=(replace(character, hand=str(hand), unseen=unseen),))).tobytes()
+        for hand, unseen in enumerate(HANDS)
+    }
+    assert len(drawn) == len(HANDS)
+    night = replace(scene, background="night_sky")
+    assert len({draw_scene(replace(night, seed=view)).tobytes() for view in range(VIEWS)}) == VIEWS
+
+
+def test_heads_stand_whole_cells_apart() -> None:
+    assert all((x - PLACES[192, 1][0]) % 16 == 0 for places in PLACES.values() for x in places)
+    assert all(step % 16 == 0 for step in ASIDE.values())
+    assert all((width, count) in PLACES for width, _ in SIZES for count in (1, 2))
 
 
 def test_labels_name_no_expression_where_a_touch_changed_the_face() -> None:

@@ -200,7 +200,7 @@ def test_sizes_of_training_are_made(engine: NewbieEngine, size: tuple[int, int])
 
 @pytest.mark.parametrize(
     ("size", "nearest"),
-    [((1024, 1024), "192x192"), ((384, 512), "144x192"), ((200, 160), "224x160"), ((192, 176), "192x192")],
+    [((1024, 1024), "192x192"), ((384, 512), "192x256"), ((300, 200), "288x192"), ((192, 176), "192x192")],
 )
 def test_another_size_is_refused_with_the_nearest(
     engine: NewbieEngine, size: tuple[int, int], nearest: str

@@ -200,7 +200,7 @@ class Oracle:
         return found
 
     def picture(self, _picture: object) -> dict[str, Seen]:
-        truth = (self._scene.background, self._scene.framing, str(len(self._scene.characters)))
+        truth = (self._scene.background, str(len(self._scene.characters)))
         return {
             name: Seen(value=value, probability=1.0) for name, value in zip(OF_PICTURES, truth, strict=True)
         }
