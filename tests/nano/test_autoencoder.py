@@ -145,7 +145,7 @@ def test_a_finished_run_does_nothing_more(basis: LatentBasis, pictures: list[Ten
 def test_both_halves_learn(basis: LatentBasis, pictures: list[Tensor], tmp_path: Path) -> None:
     picture = pictures[0][None, :, 64:128, 64:128].float() / 127.5 - 1
     wanted = basis.encode(picture)
-    run = start(tmp_path, basis, decoder=25, encoder=50)
+    run = start(tmp_path, basis, decoder=60, encoder=60)
 
     def errors() -> tuple[float, float]:
         module = run.finished()
@@ -159,7 +159,7 @@ def test_both_halves_learn(basis: LatentBasis, pictures: list[Tensor], tmp_path:
     after = errors()
     assert after[0] < 0.85 * before[0]
     assert after[1] < 0.7 * before[1]
-    assert [line.split(",")[0] for line in lines] == ["encoder: step 50 of 75"]
+    assert [line.split(",")[0] for line in lines] == ["decoder: step 50 of 120", "encoder: step 100 of 120"]
 
 
 def test_loss_is_nothing_for_equal_pictures_and_larger_where_lines_are_wrong() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,7 +31,8 @@ def make_samples(
         scene = random_scene(rng)
         width, height = size or (scene.width, scene.height)
         latents = torch.full((16, height // 8, width // 8), float(index), dtype=torch.float16)
-        found.append(Sample(caption=scene if caption is None else caption, latents=latents))
+        told = replace(scene, width=width, height=height) if caption is None else caption
+        found.append(Sample(caption=told, latents=latents))
     return found
 
 

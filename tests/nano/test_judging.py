@@ -102,5 +102,5 @@ def test_the_probe_answers_for_a_box_outside_of_the_picture():
     ],
 )
 def test_a_character_is_cut_at_the_pictures_edge(box, size):
-    picture = draw_scene(make_scene(), 96, 128)
+    picture = draw_scene(make_scene()).resize((96, 128))
     assert cut_character(picture, box).size == size

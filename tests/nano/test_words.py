@@ -13,7 +13,7 @@ from newbie_core.nano.scenes import (
     BACKGROUNDS,
     EXPRESSIONS,
     EYE_COLOURS,
-    FRAMINGS,
+    FRAMING,
     GARMENT_COLOURS,
     GARMENTS,
     HAIR_COLOURS,
@@ -32,7 +32,7 @@ VALUES = (
     *ACCESSORIES[1:],
     *ARMS,
     *BACKGROUNDS,
-    *FRAMINGS,
+    FRAMING,
     *POSITIONS,
 )
 
@@ -79,7 +79,7 @@ def test_a_touch_that_stands_for_its_expression_stands_for_no_other() -> None:
     assert all(one != other for one, other in pairwise(alone))
 
 
-@pytest.mark.parametrize("word", [word for word in VALUES if word not in POSITIONS and word not in FRAMINGS])
+@pytest.mark.parametrize("word", [word for word in VALUES if word not in POSITIONS and word != FRAMING])
 def test_what_is_drawn_is_what_the_word_says(word: str) -> None:
     if word in GARMENT_COLOURS:
         word = f"{word}_shirt"
