@@ -100,7 +100,7 @@ def _check_device(name: str) -> None:
 
 def _evaluate(given: argparse.Namespace) -> int:
     from newbie_core.engines.newbie import NANO_FOLDER
-    from newbie_core.nano.evaluation import evaluate, table, validate_judge
+    from newbie_core.nano.evaluation import drawn_standard, evaluate, table, validate_judge
     from newbie_core.nano.evaluation_page import write_page
 
     counts = _counts(given)
@@ -116,6 +116,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         pictures.mkdir(parents=True, exist_ok=True)
     say("checking the judge on drawings")
     judge = validate_judge(tagger, max(20, given.count), seed=given.seed)
+    standard = drawn_standard(tagger, max(20, given.count), seed=given.seed)
     results, verdicts = evaluate(
         folder,
         tagger,
@@ -124,6 +125,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         workers=given.workers or os.cpu_count() or 1,
         report=say,
         keep=pictures,
+        standard=standard,
     )
     if given.out is not None:
         write_page(given.out, results, verdicts, judge)

@@ -17,8 +17,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from newbie_core.nano.judging import HIDDEN_EYES, Judge, hair_colour_probe
-from newbie_core.nano.scenes import FACE_PARTS, character_boxes, draw_scene, labels, touched_scene
+from newbie_core.nano.judging import HIDDEN_EYES, Judge, hair_colour_probe, seams, sureness
+from newbie_core.nano.scenes import (
+    FACE_PARTS,
+    character_boxes,
+    draw_scene,
+    labels,
+    random_scene,
+    touched_scene,
+)
 from newbie_core.nano.trials import KINDS, Kind, Trial, trials
 from newbie_core.taggers.deepdanbooru import load_tagger
 
@@ -38,7 +45,8 @@ class Verdict:
         hair: the hair colours seen, left to right.
         probed: the hair colours that the probe without a network measures.
         picture_wrong: components of the whole picture that are wrong.
-        doubt: the smallest probability that the tagger gave an answer about a character.
+        sure: the smallest probability that the tagger gave an answer about a character.
+        seams: how visible the borders of the transformer's cells are; see `judging.seams`.
     """
 
     kind: Kind
@@ -48,7 +56,20 @@ class Verdict:
     hair: tuple[str, ...]
     probed: tuple[str, ...]
     picture_wrong: tuple[str, ...]
-    doubt: float
+    sure: float
+    seams: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standard:
+    """What 99 of 100 drawings reach: the tagger at least so sure, seams at most so strong."""
+
+    sure: float
+    seams: float
+
+    def clean(self, verdict: Verdict) -> bool:
+        """Whether a picture is as clean as drawings are."""
+        return verdict.sure >= self.sure and verdict.seams <= self.seams
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +125,7 @@ def evaluate(
     workers: int,
     report: Callable[[str], None],
     keep: Path | None = None,
+    standard: Standard | None = None,
 ) -> tuple[list[Result], list[Verdict]]:
     """Make and judge pictures of every kind.
 
@@ -112,6 +134,7 @@ def evaluate(
         counts: how many of each kind.
         workers: processes, one thread each.
         keep: a folder that gets the first pictures of each kind, and all that are wrong.
+        standard: what counts as clean; none: nothing is said of it.
     """
     wanted = [trial for kind, count in counts.items() for trial in trials(kind, count, seed=seed)]
     chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
@@ -128,7 +151,8 @@ def evaluate(
                 left = (len(wanted) - len(verdicts)) * pace
                 report(f"judged {len(verdicts):,} of {len(wanted):,} pictures, {left / 60:.0f} min left")
     return [
-        summarise(kind, [each for each in verdicts if each.kind == kind], seed=seed) for kind in counts
+        summarise(kind, [each for each in verdicts if each.kind == kind], seed=seed, standard=standard)
+        for kind in counts
     ], verdicts
 
 
@@ -198,11 +222,14 @@ def judge_picture(judge: Judge, picture: Image.Image, trial: Trial) -> Verdict:
         hair=tuple(answers["hair_colour"].value for answers in seen),
         probed=tuple(hair_colour_probe(picture, box) for box in boxes),
         picture_wrong=tuple(name for name in trial.picture if whole[name].value != expected[name]),
-        doubt=min(answer.probability for answers in seen for answer in answers.values()),
+        sure=min(sureness(answers) for answers in seen),
+        seams=seams(picture),
     )
 
 
-def summarise(kind: Kind, verdicts: Sequence[Verdict], *, seed: int) -> Result:
+def summarise(
+    kind: Kind, verdicts: Sequence[Verdict], *, seed: int, standard: Standard | None = None
+) -> Result:
     """Rates over verdicts; characters are counted one by one, hair of several characters by picture."""
     result = Result(kind=kind)
     asked = {trial.number: trial for trial in trials(kind, len(verdicts), seed=seed)}
@@ -228,6 +255,8 @@ def summarise(kind: Kind, verdicts: Sequence[Verdict], *, seed: int) -> Result:
                 sorted(verdict.hair) == sorted(colours) if list(verdict.hair) != colours else False,
             )
             result.count("all attributes of everybody", not any(verdict.wrong))
+        if standard is not None:
+            result.count("clean", standard.clean(verdict))
         for name in trial.picture:
             result.count(name, name not in verdict.picture_wrong)
     return result
@@ -260,13 +289,33 @@ def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
     return rates
 
 
+def drawn_standard(tagger: Path, count: int, *, seed: int) -> Standard:
+    """What 99 of 100 of `count` fresh drawings reach; drawn as those that the model learns from."""
+    import numpy as np
+
+    from newbie_core.nano.judging import SIDE
+
+    judge = Judge(load_tagger(tagger, side=SIDE))
+    sure, strong = [], []
+    for number in range(count):
+        scene = random_scene(random.Random(f"{seed}:standard:{number}"))
+        picture = draw_scene(scene)
+        sure.append(min(sureness(each) for each in judge.characters(picture, character_boxes(scene))))
+        strong.append(seams(picture))
+    return Standard(sure=float(np.quantile(sure, 0.01)), seams=float(np.quantile(strong, 0.99)))
+
+
 def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table, with 95 % intervals."""
-    lines = ["| prompts | what | right | of |", "|---|---|---|---|"]
-    for result in results:
-        for name, rate in result.rates.items():
-            lines.append(f"| {KINDS[result.kind]} | {name.replace('_', ' ')} | {rate} | {rate.of:,} |")
-    return "\n".join(lines)
+    """The results as a Markdown table: a column a kind; the share, its 95 % interval, and of how many."""
+    names = list(dict.fromkeys(name for result in results for name in result.rates))
+    lines = [
+        "| right | " + " | ".join(result.kind for result in results) + " |",
+        "|---|" + "---|" * len(results),
+    ]
+    for name in names:
+        cells = [f"{rate} of {rate.of:,}" if (rate := each.rates.get(name)) else "" for each in results]
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *(f"- {each.kind}: {KINDS[each.kind]}" for each in results)])
 
 
 def mistakes(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -13,7 +13,16 @@ from PIL import Image
 
 from newbie_core.nano import evaluation
 from newbie_core.nano.dataset import scene_of
-from newbie_core.nano.evaluation import Rate, Result, Verdict, judge_picture, mistakes, summarise, table
+from newbie_core.nano.evaluation import (
+    Rate,
+    Result,
+    Standard,
+    Verdict,
+    judge_picture,
+    mistakes,
+    summarise,
+    table,
+)
 from newbie_core.nano.evaluation_page import write_page
 from newbie_core.nano.judging import HIDDEN_EYES, OF_CHARACTERS, OF_PICTURES, Seen
 from newbie_core.nano.scenes import (
@@ -193,7 +202,7 @@ def test_the_judge_is_shown_every_characters_place_and_its_least_sure_answer_is_
     judge = PerfectJudge(trial.scene)
     verdict = judge_picture(judge, draw_scene(trial.scene), trial)  # type: ignore[arg-type]
     assert judge.boxes == character_boxes(trial.scene)
-    assert verdict.doubt == pytest.approx(0.7)
+    assert verdict.sure == pytest.approx(0.7)
 
 
 # How it is counted.
@@ -271,18 +280,34 @@ def test_mistakes_are_told_most_frequent_first() -> None:
 # How it is shown.
 
 
-def test_the_table_is_markdown_with_a_row_a_rate() -> None:
-    result = Result(kind="short")
+def test_the_table_is_markdown_with_a_column_a_kind() -> None:
+    short, one = Result(kind="short"), Result(kind="one")
     for right in (True, True, False, True):
-        result.count("hair_colour", right)
-    result.count("count", True)
-    assert table([result]).splitlines() == [
-        "| prompts | what | right | of |",
-        "|---|---|---|---|",
-        "| two to four tags | hair colour | 75.0 % (30.1-95.4) | 4 |",
-        "| two to four tags | count | 100.0 % (20.7-100.0) | 1 |",
+        short.count("hair_colour", right)
+    short.count("count", True)
+    one.count("count", False)
+    assert table([short, one]).splitlines() == [
+        "| right | short | one |",
+        "|---|---|---|",
+        "| hair colour | 75.0 % (30.1-95.4) of 4 |  |",
+        "| count | 100.0 % (20.7-100.0) of 1 | 0.0 % (0.0-79.3) of 1 |",
+        "",
+        "- short: two to four tags",
+        "- one: one character, XML, everything told",
     ]
-    assert table([]).count("\n") == 1
+
+
+def test_clean_is_as_sure_as_drawings_and_without_seams() -> None:
+    standard = Standard(sure=0.5, seams=1.2)
+    chosen = list(trials("short", 3, seed=4))
+    verdicts = [
+        replace(judged(trial), sure=sure, seams=seam)
+        for trial, sure, seam in zip(chosen, (0.9, 0.4, 0.9), (1.1, 1.1, 1.3), strict=True)
+    ]
+    assert [standard.clean(each) for each in verdicts] == [True, False, False]
+    rates = summarise("short", verdicts, seed=4, standard=standard).rates
+    assert (rates["clean"].right, rates["clean"].of) == (1, 3)
+    assert "clean" not in summarise("short", verdicts, seed=4).rates
 
 
 def test_the_page_shows_the_table_the_judge_and_marks_what_is_wrong(tmp_path: Path) -> None:

@@ -1,18 +1,25 @@
 """Judging drawn characters component by component."""
 
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from newbie_core.errors import ModelError
 from newbie_core.nano.judging import (
+    CELL,
     OF_CHARACTERS,
     OF_PICTURES,
     Judge,
+    Seen,
     components,
     cut_character,
     hair_colour_probe,
+    seams,
+    sureness,
     tag_list,
 )
 from newbie_core.nano.scenes import HAIR_COLOURS, character_boxes, draw_scene, random_scene
@@ -104,3 +111,30 @@ def test_the_probe_answers_for_a_box_outside_of_the_picture():
 def test_a_character_is_cut_at_the_pictures_edge(box, size):
     picture = draw_scene(make_scene()).resize((96, 128))
     assert cut_character(picture, box).size == size
+
+
+def test_patches_of_two_pictures_show_seams():
+    whole, other = (np.array(draw_scene(make_scene(count=2))) for make_scene in (one_night, one_beach))
+    mixed = whole.copy()
+    rng = np.random.default_rng(1)
+    for top in range(0, whole.shape[0], CELL):
+        for left in range(0, whole.shape[1], CELL):
+            if rng.random() < 0.3:
+                cell = np.s_[top : top + CELL, left : left + CELL]
+                mixed[cell] = other[cell]
+    assert 0.7 < seams(Image.fromarray(whole)) < 1.25
+    assert seams(Image.fromarray(mixed)) > 1.5 * seams(Image.fromarray(whole))
+
+
+def one_night(count):
+    return replace(random_scene(random.Random(8), count=count), background="night_sky", width=192, height=192)
+
+
+def one_beach(count):
+    return replace(random_scene(random.Random(9), count=count), background="beach", width=192, height=192)
+
+
+def test_closed_eyes_have_no_colour_to_be_sure_of():
+    answers = {"eyes": Seen(value="heart", probability=0.8), "eye_colour": Seen(value="red", probability=0.1)}
+    assert sureness(answers) == 0.8
+    assert sureness({**answers, "eyes": Seen(value="open", probability=0.8)}) == 0.1
