@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from PIL import Image, ImageDraw, ImageFont
+
 from newbie_core.nano.evaluation import Rate, Result, Verdict, mistakes, table
-from newbie_core.nano.trials import KINDS
+from newbie_core.nano.trials import KINDS, Kind
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
@@ -21,7 +23,10 @@ img { display: block } .wrong { outline: 3px solid #c33 }
 def write_page(
     folder: Path, results: Sequence[Result], verdicts: Sequence[Verdict], judge: Mapping[str, Rate]
 ) -> None:
-    """Write `folder`/index.html and table.md; pictures lie in `folder`/pictures already."""
+    """Write `folder`/index.html, table.md and, where they were compared, forms.png.
+
+    Pictures lie in `folder`/pictures already.
+    """
     (folder / "table.md").write_text(table(results) + "\n", encoding="utf-8")
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>The small model, measured</title>",
@@ -29,6 +34,9 @@ def write_page(
         "<h2>The judge on drawings</h2>",
         _table([(name.replace("_", " "), str(rate), f"{rate.of:,}") for name, rate in judge.items()]),
     ]
+    if (forms := compared_forms(folder / "pictures")) is not None:
+        forms.save(folder / "forms.png", optimize=True)
+        parts += ["<h2>The same requests in three forms</h2>", f"<img src=forms.png alt='{_FORMS_SAY}'>"]
     for result in results:
         rows = [(name.replace("_", " "), str(rate), f"{rate.of:,}") for name, rate in result.rates.items()]
         parts += [f"<h2>{escape(KINDS[result.kind])}</h2>", _table(rows), _pictures(folder, result, verdicts)]
@@ -47,7 +55,7 @@ def _pictures(folder: Path, result: Result, verdicts: Sequence[Verdict]) -> str:
     known = {each.number: each for each in verdicts if each.kind == result.kind}
     found = []
     for file in sorted((folder / "pictures").glob(f"{result.kind}-[0-9]*.png")):
-        verdict = known.get(int(file.stem.removeprefix(f"{result.kind}-").partition("-")[0]))
+        verdict = known.get(_number(file))
         if verdict is None:
             continue
         wrong = sorted({name for names in verdict.wrong for name in names})
@@ -60,3 +68,39 @@ def _pictures(folder: Path, result: Result, verdicts: Sequence[Verdict]) -> str:
             f"<figcaption>{caption}</figcaption></figure>"
         )
     return "<div>" + "".join(found) + "</div>"
+
+
+FORMS: dict[Kind, str] = {"two": "XML", "two_ordered": "tags in\norder", "two_shuffled": "tags,\nshuffled"}
+"""Kinds that ask for the same scenes, with the names of the rows in the picture that compares them."""
+
+_FORMS_SAY = "Pairs of characters, asked for in XML, as tags in order and as shuffled tags"
+_ACROSS, _MARGIN, _SIDE = 6, 96, 192
+
+
+def compared_forms(pictures: Path) -> Image.Image | None:
+    """The first square pictures of each form, a row a form; None where a form has none."""
+    files = {kind: {_number(each): each for each in pictures.glob(f"{kind}-[0-9]*.png")} for kind in FORMS}
+    shared = sorted(set.intersection(*(set(found) for found in files.values())))
+    rows: dict[Kind, list[Image.Image]] = {kind: [] for kind in FORMS}
+    for number in shared:
+        made = {kind: Image.open(files[kind][number]).convert("RGB") for kind in FORMS}
+        if all(each.size == (_SIDE, _SIDE) for each in made.values()):
+            for kind, each in made.items():
+                rows[kind].append(each)
+    across = min(_ACROSS, len(rows["two"]))
+    if not across:
+        return None
+    sheet = Image.new("RGB", (_MARGIN + across * _SIDE, len(FORMS) * _SIDE), "white")
+    pen = ImageDraw.Draw(sheet)
+    for row, (kind, name) in enumerate(FORMS.items()):
+        pen.multiline_text(
+            (8, row * _SIDE + _SIDE // 2 - 20), name, fill="black", font=ImageFont.load_default(18)
+        )
+        for column, each in enumerate(rows[kind][:across]):
+            sheet.paste(each, (_MARGIN + column * _SIDE, row * _SIDE))
+    return sheet
+
+
+def _number(file: Path) -> int:
+    """The trial's number in a kept picture's name, KIND-NUMBER.png or KIND-NUMBER-wrong.png."""
+    return int(file.stem.removesuffix("-wrong").rpartition("-")[2])

@@ -23,7 +23,7 @@ from newbie_core.nano.evaluation import (
     summarise,
     table,
 )
-from newbie_core.nano.evaluation_page import write_page
+from newbie_core.nano.evaluation_page import compared_forms, write_page
 from newbie_core.nano.judging import HIDDEN_EYES, OF_CHARACTERS, OF_PICTURES, Seen
 from newbie_core.nano.scenes import (
     ATTRIBUTES,
@@ -326,6 +326,25 @@ def test_the_page_shows_the_table_the_judge_and_marks_what_is_wrong(tmp_path: Pa
     assert "<td>hair colour</td><td>90.0 % (59.6-98.2)</td><td>10</td>" in page
     assert "<li>one: hair_colour wrong 1 times</li>" in page
     assert (tmp_path / "table.md").read_text(encoding="utf-8") == table(results) + "\n"
+
+
+def test_forms_of_a_prompt_are_compared_in_rows(tmp_path: Path) -> None:
+    colours = {"two": "red", "two_ordered": "lime", "two_shuffled": "blue"}
+    for kind, colour in colours.items():
+        for number in (0, 3):
+            size = (192, 192) if number == 3 else (288, 192)
+            name = f"{kind}-{number:04}{'-wrong' if kind == 'two_shuffled' else ''}.png"
+            Image.new("RGB", size, colour).save(tmp_path / name)
+    sheet = compared_forms(tmp_path)
+    assert sheet is not None
+    assert sheet.height == 3 * 192
+    assert [sheet.getpixel((sheet.width - 5, 192 * row + 5)) for row in range(3)] == [
+        (255, 0, 0),
+        (0, 255, 0),
+        (0, 0, 255),
+    ]
+    (tmp_path / "two_ordered-0003.png").unlink()
+    assert compared_forms(tmp_path) is None
 
 
 class Painter:
