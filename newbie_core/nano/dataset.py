@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from newbie_core.nano.latents import LatentBasis, fit_latents
+from newbie_core.nano.optimisers import never
 from newbie_core.nano.scenes import Character, Scene, draw_scene, random_scene
 
 SHARD = 500
@@ -69,23 +71,41 @@ def encode_picture(picture: Image, basis: LatentBasis) -> Tensor:
 
 
 def draw_shards(
-    folder: Path, basis_file: Path, *, seed: int, scenes: int, workers: int, report: Callable[[str], None]
-) -> None:
-    """Draw what is missing of `scenes` training scenes; stopped at any time, it goes on with the next shard."""
+    folder: Path,
+    basis_file: Path,
+    *,
+    seed: int,
+    scenes: int,
+    workers: int,
+    report: Callable[[str], None],
+    stop: Callable[[], bool] = never,
+) -> bool:
+    """Draw what is missing of `scenes` training scenes; whether all are there. Stopped, it goes on with the next shard."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [k for k in range(-(-scenes // SHARD)) if not shard_file(folder, k).exists()]
     if not wanted:
-        return
+        return True
     started = time.monotonic()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
         made = pool.map(_draw_shard, *zip(*[(folder, basis_file, seed, k) for k in wanted], strict=True))
         for number, _ in enumerate(made, 1):
             rate = number * SHARD / (time.monotonic() - started)
             report(f"drawn {number * SHARD:,} of {len(wanted) * SHARD:,} scenes, {rate:.0f} a second")
+            if number < len(wanted) and stop():
+                pool.shutdown(wait=True, cancel_futures=True)
+                return False
+    return True
 
 
 def _one_thread() -> None:
     torch.set_num_threads(1)
+    left_to_the_parent()
+
+
+def left_to_the_parent() -> None:
+    """Let a child pass over the signals that a terminal and systemd send to all processes: its parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def shard_file(folder: Path, number: int) -> Path:

@@ -71,7 +71,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, about an hour on two cores, and a run of a minute that shows the way."""
+"""A whole training, under two hours on two cores, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
@@ -109,7 +109,11 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
             ending.set()
         return ending.is_set()
 
-    words, samples = _prepare(task, say)
+    prepared = _prepare(task, say, should_end)
+    if prepared is None:
+        say(_STOPPED.format((time.monotonic() - began) / 60))
+        return False
+    words, samples = prepared
     side = get_context("spawn").Process(target=_side, args=(task, ending), daemon=True)
     side.start()
     try:
@@ -126,13 +130,14 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
             f"the second process ended with code {side.exitcode}; see {task.out / 'train.log'}, then run again"
         )
     if not finished or stopped:
-        say(
-            f"stopped after {(time.monotonic() - began) / 60:.1f} minutes; the same command goes on from here"
-        )
+        say(_STOPPED.format((time.monotonic() - began) / 60))
         return False
     export(task)
     say(f"finished: {task.out / 'model'}")
     return True
+
+
+_STOPPED = "stopped after {:.1f} minutes; the same command goes on from here"
 
 
 def export(task: Task) -> None:
@@ -197,8 +202,8 @@ def _spoken(run: object) -> str:
     return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
 
 
-def _prepare(task: Task, say: Report) -> tuple[Vocabulary, list[Sample]]:
-    """The vocabulary, and every sample for the transformer."""
+def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabulary, list[Sample]] | None:
+    """The vocabulary, and every sample for the transformer; None where it was stopped before all were there."""
     from newbie_core.nano.dataset import SHARD, draw_shards, drawn_basis, load_shard
 
     basis_file = task.out / "latents.safetensors"
@@ -214,14 +219,17 @@ def _prepare(task: Task, say: Report) -> tuple[Vocabulary, list[Sample]]:
         return _words(task), folder_samples(content, basis, say)
     drawn_basis(basis_file, seed=task.seed)
     shards = -(-task.plan.scenes // SHARD)
-    draw_shards(
+    drawn = draw_shards(
         task.out / "scenes",
         basis_file,
         seed=task.seed,
         scenes=task.plan.scenes,
         workers=os.cpu_count() or 1,
         report=say,
+        stop=stop,
     )
+    if not drawn:
+        return None
     samples = [sample for number in range(shards) for sample in load_shard(task.out / "scenes", number)]
     return _words(task), samples[: task.plan.scenes]
 
@@ -267,12 +275,17 @@ def _side(task: Task, ending: Event) -> None:
     import torch
 
     from newbie_core.nano.autoencoder_training import AutoencoderTraining
+    from newbie_core.nano.dataset import left_to_the_parent
     from newbie_core.nano.latents import LatentBasis
 
     torch.set_num_threads(task.threads)
     say = _logged(task.out / "train.log", print)
+    left_to_the_parent()
     _end_with_parent(ending)
-    scenes, pictures = _pixels(task)
+    drawn = _pixels(task, ending.is_set)
+    if drawn is None:
+        return
+    scenes, pictures = drawn
     autoencoder = AutoencoderTraining(
         task.out / "autoencoder",
         LatentBasis.load(task.out / "latents.safetensors"),
@@ -304,11 +317,11 @@ def _end_with_parent(ending: Event) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _pixels(task: Task) -> tuple[list[Scene], list[Image]]:
-    """Scenes and their drawings, or none and the user's pictures."""
+def _pixels(task: Task, stop: Callable[[], bool]) -> tuple[list[Scene], list[Image]] | None:
+    """Scenes and their drawings, or none and the user's pictures; None where it was stopped meanwhile."""
     import numpy as np
     import torch
-    from PIL import Image
+    from PIL.Image import fromarray
     from safetensors.torch import load_file, save_file
 
     from newbie_core.nano.scenes import draw_scene, touched_scene
@@ -322,8 +335,12 @@ def _pixels(task: Task) -> tuple[list[Scene], list[Image]]:
     kept = task.out / "pictures.safetensors"
     if kept.exists():
         stored = load_file(kept)
-        return scenes, [Image.fromarray(stored[str(number)].numpy()) for number in range(len(scenes))]
-    pictures = [draw_scene(scene) for scene in scenes]
+        return scenes, [fromarray(stored[str(number)].numpy()) for number in range(len(scenes))]
+    pictures: list[Image] = []
+    for scene in scenes:
+        if stop():
+            return None
+        pictures.append(draw_scene(scene))
     partial = kept.with_suffix(".part")
     save_file(
         {str(number): torch.from_numpy(np.array(each)) for number, each in enumerate(pictures)}, partial

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,7 +158,7 @@ def test_a_run_keeps_to_its_arguments(
     assert main(["nano", "evaluate", str(out / "model"), "--count", "1", "--kinds", "one,two", "--workers", "1",
                  "--out", str(tmp_path / "page")]) == 0  # fmt: skip
     said = capsys.readouterr().out
-    assert "| one character, XML, everything told | all attributes |" in said
+    assert "| right | one | two |" in said
     page = (tmp_path / "page" / "index.html").read_text()
     assert page.count("<img") == 2
 
@@ -229,3 +233,25 @@ def test_intervals_are_wilsons() -> None:
     assert (round(low, 3), round(high, 3)) == (0.962, 1.0)
     low, high = Rate(right=20, of=40).interval
     assert (round(low, 3), round(high, 3)) == (0.352, 0.648)
+
+
+def test_a_signal_to_all_processes_ends_them_in_order(tmp_path: Path) -> None:
+    """Ctrl+C in a terminal reaches the children too."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "newbie_core.cli", "nano", "train", "--out", str(tmp_path), "--plan", "tiny"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if line.startswith("drawn"):
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    rest = process.communicate(timeout=120)[1]
+    assert process.returncode == 130
+    assert "stopped after" in rest
+    assert "Traceback" not in "".join(seen) + rest
+    assert (tmp_path / "transformer" / "transformer.pt").exists()
