@@ -40,7 +40,11 @@ def add_nano(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     train.add_argument("--seed", type=int, default=1, metavar="N", help="decides everything (default: 1)")
     evaluate = verbs.add_parser("evaluate", help="count how often pictures show what the prompt says")
     evaluate.add_argument(
-        "model", nargs="?", type=Path, metavar="DIR", help="a model folder (default: the package's)"
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="a model's or a training's folder (default: the package's)",
     )
     evaluate.add_argument(
         "--tagger", type=Path, metavar="FILE", help="the judge (default: DIR/tagger.pt, else ours)"
@@ -54,7 +58,11 @@ def add_nano(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     evaluate.add_argument("--seed", type=int, default=1, metavar="N", help="other prompts (default: 1)")
     evaluate.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
     evaluate.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write a page with the table and pictures"
+        "--out",
+        type=Path,
+        default=Path("evaluation"),
+        metavar="DIR",
+        help="where the page with the table and pictures goes (default: evaluation)",
     )
     for verb in (train, evaluate):
         verb.add_argument("--json", action="store_true", help="print one JSON object")
@@ -101,19 +109,16 @@ def _check_device(name: str) -> None:
 def _evaluate(given: argparse.Namespace) -> int:
     from newbie_core.engines.newbie import NANO_FOLDER
     from newbie_core.nano.evaluation import drawn_standard, evaluate, table, validate_judge
-    from newbie_core.nano.evaluation_page import write_page
+    from newbie_core.nano.evaluation_page import prepare_page, write_page
 
     counts = _counts(given)
-    folder = given.model or NANO_FOLDER
+    folder = _model_folder(given.model or NANO_FOLDER)
     tagger = given.tagger or next(
         (file for file in (folder / "tagger.pt", NANO_FOLDER / "tagger.pt") if file.is_file()), None
     )
     if tagger is None:
         raise TrainingError(f"{folder}: no tagger.pt to judge with; name one with --tagger")
-    pictures = None
-    if given.out is not None:
-        pictures = given.out / "pictures"
-        pictures.mkdir(parents=True, exist_ok=True)
+    pictures = prepare_page(given.out)
     say("checking the judge on drawings")
     judge = validate_judge(tagger, max(20, given.count), seed=given.seed)
     standard = drawn_standard(tagger, max(20, given.count), seed=given.seed)
@@ -127,15 +132,25 @@ def _evaluate(given: argparse.Namespace) -> int:
         keep=pictures,
         standard=standard,
     )
-    if given.out is not None:
-        write_page(given.out, results, verdicts, judge)
-        say(f"{given.out / 'index.html'}: the table with pictures")
+    write_page(given.out, results, verdicts, judge)
+    say(f"{given.out / 'index.html'}: the table with pictures")
     if given.json:
         print_json(_record(judge, results))
     else:
         result("judge on drawings: " + ", ".join(f"{name} {rate}" for name, rate in judge.items()))
         result(table(results))
     return 0
+
+
+def _model_folder(folder: Path) -> Path:
+    """The model of a finished training, or the folder itself."""
+    if not (folder / "run.json").is_file():
+        return folder
+    if not (folder / "model" / "model_index.json").is_file():
+        raise TrainingError(
+            f"{folder}: this training is not finished; `newbie nano train --out {folder}` goes on with it"
+        )
+    return folder / "model"
 
 
 def _counts(given: argparse.Namespace) -> dict[Any, int]:

@@ -20,6 +20,17 @@ img { display: block } .wrong { outline: 3px solid #c33 }
 """
 
 
+def prepare_page(folder: Path) -> Path:
+    """The folder for the pictures of a page, without those of an evaluation before."""
+    pictures = folder / "pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    (folder / "forms.png").unlink(missing_ok=True)
+    for kind in KINDS:
+        for old in pictures.glob(f"{kind}-[0-9]*.png"):
+            old.unlink()
+    return pictures
+
+
 def write_page(
     folder: Path, results: Sequence[Result], verdicts: Sequence[Verdict], judge: Mapping[str, Rate]
 ) -> None:

@@ -155,7 +155,7 @@ def test_a_run_keeps_to_its_arguments(
     assert picture.size == (192, 192)
     with pytest.raises(PictureError, match="makes no pictures of 256x256"):
         pipeline(prompt="1girl", width=256, height=256, num_inference_steps=2, seed=1)
-    assert main(["nano", "evaluate", str(out / "model"), "--count", "1", "--kinds", "one,two", "--workers", "1",
+    assert main(["nano", "evaluate", str(out), "--count", "1", "--kinds", "one,two", "--workers", "1",
                  "--out", str(tmp_path / "page")]) == 0  # fmt: skip
     said = capsys.readouterr().out
     assert "| right | one | two |" in said
@@ -177,12 +177,15 @@ def test_steps_given_are_the_steps_done(steps: int) -> None:
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "run.json").write_text("{}")
     for more, text in (
         (["train", "--out", str(tmp_path / "o"), "--device", "warp"], "is not a device"),
         (["train", "--out", str(tmp_path / "o"), "--steps", "0"], "at least 1"),
         (["train", "--out", str(tmp_path / "o"), "--data", str(tmp_path / "none")], "no such folder"),
         (["evaluate", "--kinds", "four"], 'there is no "four"'),
         (["evaluate", "--count", "0"], "at least 1"),
+        (["evaluate", str(tmp_path / "begun")], "is not finished"),
     ):
         assert main(["nano", *more]) == 2
         assert text in capsys.readouterr().err
