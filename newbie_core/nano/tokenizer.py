@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from newbie_core.model.conditioning import S_TEXT, S_XML
-from newbie_core.nano.words import FIELDS, FILLERS, MOST_CHARACTERS, aliases, canonical_words, spelled
+from newbie_core.nano.words import (
+    FIELDS,
+    FILLERS,
+    MOST_CHARACTERS,
+    aliases,
+    canonical_words,
+    colour_names,
+    spelled,
+)
 
 GEMMA_SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 JINA_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -93,6 +101,17 @@ def jina_json(words: Vocabulary) -> bytes:
     return _json(JINA_SPECIAL, words, model)
 
 
+BREAK = "\u2063"
+"""Stands where a word was left out, so that what stood apart does not join; it gets no token itself."""
+
+
+def _said_of() -> Iterator[tuple[str, str]]:
+    """ "hair is red" as "red hair", for every colour of hair and eyes."""
+    for noun in ("hair", "eyes"):
+        for colour in colour_names(noun):
+            yield rf"(?<!\w){noun} (?:is|are) {colour}(?!\w)", f"{colour} {noun}"
+
+
 _REWRITES: tuple[tuple[str, str], ...] = (
     (r"<n>[^<]*</n>", " "),  # a name says nothing about looks
     (r"</(?!character)[a-z_]+>", " "),
@@ -105,7 +124,9 @@ _REWRITES: tuple[tuple[str, str], ...] = (
     (r"_+|-(?=haired)", " "),
     (r"\\", ""),
     (r"[\s,.;!?()\[\]{}\"'~|*$]+|:\s|[、。，；：！？（）【】的着与]", " "),
-    (rf"(?<![\w<])(?:{'|'.join(FILLERS)})(?![\w>])", " "),
+    *_said_of(),
+    (rf"(?<![\w<])(?:{'|'.join(FILLERS)})(?![\w>])", BREAK),
+    (rf"[ {BREAK}]*{BREAK}[ {BREAK}]*", f" {BREAK} "),
     (r" +", " "),
 )
 """What is rewritten before words are looked up: patterns and what takes their place."""
@@ -127,7 +148,13 @@ def _json(special: Sequence[str], words: Vocabulary, model: dict[str, Any]) -> b
         "padding": None,
         "added_tokens": added,
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "pre_tokenizer": {
+            "type": "Sequence",
+            "pretokenizers": [
+                {"type": "WhitespaceSplit"},
+                {"type": "Split", "pattern": {"String": BREAK}, "behavior": "Removed", "invert": False},
+            ],
+        },
         "post_processor": None,
         "decoder": None,
         "model": model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Literal
 
 from newbie_core.drawing.aliases import EXPRESSIONS as EXPRESSION_ALIASES
 from newbie_core.drawing.aliases import TAGS as TAG_ALIASES
@@ -189,6 +190,13 @@ def canonical_words() -> tuple[str, ...]:
         *NEGATIVE,
     ]
     return tuple(dict.fromkeys(words))
+
+
+def colour_names(noun: Literal["hair", "eyes"]) -> tuple[str, ...]:
+    """The English names of the colours of hair or eyes, spelled."""
+    colours, others = (HAIR_COLOURS, HAIR_ALIASES) if noun == "hair" else (EYE_COLOURS, EYE_ALIASES)
+    names = (name for colour in colours for name in (colour, *others.get(colour, "").split()))
+    return tuple(dict.fromkeys(spelled(name) for name in names))
 
 
 @lru_cache(maxsize=1)
