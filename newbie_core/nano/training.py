@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -132,6 +133,7 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
     if not finished or stopped:
         say(_STOPPED.format((time.monotonic() - began) / 60))
         return False
+    say("everything is trained; writing the model")
     export(task)
     say(f"finished: {task.out / 'model'}")
     return True
@@ -141,7 +143,7 @@ _STOPPED = "stopped after {:.1f} minutes; the same command goes on from here"
 
 
 def export(task: Task) -> None:
-    """Write OUT/model from finished checkpoints."""
+    """Write OUT/model from finished checkpoints, with the plan, the seed and the log of the training."""
     import torch
 
     from newbie_core.nano.autoencoder_training import AutoencoderTraining
@@ -170,6 +172,8 @@ def export(task: Task) -> None:
     if task.data is None:
         tagger = TaggerTraining(task.out / "tagger", seed=task.seed, steps=task.plan.tagger_steps)
         save_tagger(folder / "tagger.pt", tagger.finished(), tag_list(), dtype=torch.float16)
+    for name, kept in (("run.json", "training.json"), ("train.log", "training.log")):
+        shutil.copyfile(task.out / name, folder / kept)
 
 
 def _settle(task: Task) -> None:

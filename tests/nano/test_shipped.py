@@ -98,7 +98,7 @@ def test_other_sizes_are_refused_with_the_nearest(engine: NewbieEngine) -> None:
     (refused,) = engine.pictures([job("1girl", size=(384, 512))])
     assert isinstance(refused, PictureError)
     assert refused.code == "E_PICTURE_SIZE"
-    assert "the nearest is 144x192" in str(refused)
+    assert "the nearest is 192x256" in str(refused)
 
 
 def test_the_tagger_reads_drawings() -> None:

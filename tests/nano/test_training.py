@@ -148,6 +148,8 @@ def test_a_run_keeps_to_its_arguments(
     # What was begun is finished, to a model with its tagger.
     assert main(["nano", "train", "--out", str(out), "--plan", "tiny"]) == 0
     assert (out / "model" / "tagger.pt").is_file()
+    assert json.loads((out / "model" / "training.json").read_text())["seed"] == 1
+    assert "everything is trained" in (out / "model" / "training.log").read_text()
     pipeline = NewBieImagePipeline.from_pretrained(str(out / "model"), device="cpu", progress=False)
     (picture,) = pipeline(
         prompt="1girl, red_hair", width=192, height=192, num_inference_steps=2, seed=1
