@@ -57,7 +57,7 @@ def patience() -> float:
 def newbie(*arguments: str | Path, folder: Path) -> Ran:
     """`newbie ARGUMENTS` in `folder`; fails where it takes too long or too much memory."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment |= {"PYTHONPATH": str(ROOT), "NEWBIE_FSYNC": "0"}
+    environment |= {"PYTHONPATH": str(ROOT), "NEWBIE_FSYNC": "0", "NEWBIE_ENGINE": "sketch"}
     command = [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
         start = time.monotonic()
