@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from newbie_core.cli.output import print_json, result, spoken_bytes
 from newbie_core.cli.studio import open_engine
-from newbie_core.engines.newbie import default_model
+from newbie_core.engines.newbie import default_model, spoken_model
 from newbie_core.errors import NewbieError
 
 if TYPE_CHECKING:
@@ -215,7 +215,9 @@ def _model(given: argparse.Namespace) -> Iterator[Finding]:
         return
     pipeline = engine.pipeline
     files, hosting = pipeline.files, pipeline.hosting
-    yield Finding("model", "ok", f"{files.source}, layout {files.layout}, revision {files.revision}")
+    yield Finding(
+        "model", "ok", f"{spoken_model(files.source)}, layout {files.layout}, revision {files.revision}"
+    )
     width, height = engine.usual_size()
     peak = pipeline.forecast(width, height).peak
     yield Finding(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from newbie_core.cli.output import print_json, result, say, spoken_bytes, spoken_seconds
 from newbie_core.cli.studio import PictureSettings, Studio, open_engine, read_prompt, size_for
+from newbie_core.engines.newbie import spoken_model
 from newbie_core.errors import InputError, PromptError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test(given: argparse.Namespace, _stop: StopSignals) -> int:
     }
     if not given.json:
         say(
-            f"{made_with['model']} ({made_with['layout']}) on {made_with['device']}: {made_with['dtype']}, "
+            f"{spoken_model(pipeline.files.source)} ({made_with['layout']}) on {made_with['device']}: {made_with['dtype']}, "
             f"{made_with['kernel']}, {made_with['plan']}; predicted peak {spoken_bytes(foreseen)}"
         )
     for note in prompt.notes:

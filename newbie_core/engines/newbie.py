@@ -40,6 +40,8 @@ NANO = "nano"
 
 NANO_FOLDER = Path(__file__).resolve().parents[1] / "nano" / "model"
 
+_NANO_SAYS = "nano, the small demonstration model of this package: one drawing style, about 200 words, not NewBie's weights"
+
 ALGORITHM = "1"
 """Raised when a change of ours to the network or the samplers changes pixels."""
 
@@ -79,6 +81,11 @@ def default_model(given: str = "") -> str:
     if not found and Path(MODEL_FOLDER).is_dir():
         found = MODEL_FOLDER
     return str(NANO_FOLDER) if found in ("", NANO) else found
+
+
+def spoken_model(source: str) -> str:
+    """A model as people are told of it: its source, and of the package's own what it is."""
+    return _NANO_SAYS if source == str(NANO_FOLDER) else source
 
 
 class NewbieEngine:
@@ -200,8 +207,14 @@ class NewbieEngine:
         }
 
     def remarks(self) -> Sequence[str]:
-        """Prompts that were cut, where the catalog allows it, and what they lost; words the model does not know."""
-        return [*self._remarks, *(self._unknown_word(word, list(ids)) for word, ids in self._unknown.items())]
+        """That the small model made them; prompts that were cut, and what they lost; words the model does not know."""
+        source = self._pipeline.files.source
+        by = [f"made by {spoken_model(source)}; --model names another"] if source == str(NANO_FOLDER) else []
+        return [
+            *(by if self._largest[0] else ()),
+            *self._remarks,
+            *(self._unknown_word(word, list(ids)) for word, ids in self._unknown.items()),
+        ]
 
     def _unknown_word(self, word: str, ids: Sequence[str]) -> str:
         near = nearest(word.replace("_", " "), self._pipeline.stages.texts.known_words())

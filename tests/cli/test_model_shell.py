@@ -90,7 +90,6 @@ def test_the_same_seed_gives_the_same_pixels_and_an_adapter_others(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("test",), "newbie model tiny"),
         (("test", "--model", "nowhere"), "nowhere"),
         (("test", "--model", "MODEL", "--size", "100x100"), "multiple of 16"),
         (("test", "--model", "MODEL", "--prompt", "<character_1>"), "line 1"),
@@ -202,7 +201,7 @@ def test_the_doctor_says_what_is_wrong_and_what_to_do(model: Path, tmp_path: Pat
     assert done.returncode == 1
     assert "PROBLEM" in done.stdout and "1000 bytes" in done.stdout.replace(",", "")
     without = newbie("doctor", cwd=tmp_path)
-    assert without.returncode == 0 and "newbie model tiny" in without.stdout
+    assert without.returncode == 0 and "nano, the small demonstration model of this package" in without.stdout
 
 
 def test_the_doctor_reads_no_weights_and_downloads_nothing(tmp_path: Path) -> None:

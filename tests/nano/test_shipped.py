@@ -89,6 +89,7 @@ def test_words_have_other_names(engine: NewbieEngine) -> None:
 def test_an_unknown_word_is_named_with_the_nearest(engine: NewbieEngine) -> None:
     make(engine, job("1girl, pnik_hair, zeppelin", steps=1))
     notes = "\n".join(engine.remarks())
+    assert "made by nano, the small demonstration model of this package" in notes
     assert 'does not know "pnik_hair" and passed over it (p); did you mean "pink_hair"?' in notes
     assert 'does not know "zeppelin"' in notes
 
