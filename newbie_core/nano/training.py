@@ -50,12 +50,12 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 6_000
+    steps: int = 8_600
     pictures: int = 5_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 4_500
     encoder_steps: int = 700
-    tagger_steps: int = 3_000
+    tagger_steps: int = 2_600
     batch: int = 32
 
 
@@ -118,7 +118,9 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
     side = get_context("spawn").Process(target=_side, args=(task, ending), daemon=True)
     side.start()
     try:
-        finished = _train_transformer(task, words, samples, say, should_end)
+        finished = _train_transformer(
+            task, words, samples, say, should_end, alone=lambda: not side.is_alive()
+        )
         while side.is_alive():
             side.join(0.5)
             should_end()
@@ -255,23 +257,42 @@ def _schedule(plan: Plan) -> Schedule:
 
 
 def _train_transformer(
-    task: Task, words: Vocabulary, samples: Sequence[Sample], say: Report, stop: Callable[[], bool]
+    task: Task,
+    words: Vocabulary,
+    samples: Sequence[Sample],
+    say: Report,
+    stop: Callable[[], bool],
+    *,
+    alone: Callable[[], bool],
 ) -> bool:
+    """Train to the end or until `stop`; whether it is the end. Once `alone`, it goes on with the other core too."""
     import torch
 
     from newbie_core.nano.transformer_training import TransformerTraining
 
-    torch.set_num_threads(task.threads)
-    run = TransformerTraining(
-        task.out / "transformer",
-        words,
-        _schedule(task.plan),
-        seed=task.seed,
-        device=task.device,
-        compiled=task.plan.steps > 200,
-    )
-    run.run(samples, say, stop=stop)
-    return run.step >= task.plan.steps
+    long = task.plan.steps > 200
+    while True:
+        wide = alone()
+        torch.set_num_threads(cores_at_hand() if wide else task.threads)
+        torch._dynamo.reset()  # programs are compiled for so many threads
+        run = TransformerTraining(
+            task.out / "transformer",
+            words,
+            _schedule(task.plan),
+            seed=task.seed,
+            device=task.device,
+            compiled=long,
+        )
+        run.run(samples, say, stop=stop if wide or not long else lambda: stop() or alone())
+        if stop() or run.step >= task.plan.steps:
+            return run.step >= task.plan.steps
+        say("the other parts are trained; the transformer goes on with all cores")
+
+
+def cores_at_hand() -> int:
+    """Processor cores that this process may use, at most four: more do not pay for so small a network."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, usable))
 
 
 def _side(task: Task, ending: Event) -> None:

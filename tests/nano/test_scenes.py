@@ -16,6 +16,7 @@ from newbie_core.nano.scenes import (
     BEHIND,
     BOY_GARMENTS,
     BOY_STYLES,
+    EYES,
     FACE,
     FACE_PARTS,
     HANDS,
@@ -165,9 +166,12 @@ def test_faces_count_most_and_what_is_behind_everybody_least() -> None:
     scene = make_scene(count=2)
     table = importance(scene, 8)
     assert table.shape == (scene.height // 8, scene.width // 8)
-    assert set(np.unique(table)) == {np.float32(each) for each in (BEHIND, 1.0, FACE)}
+    assert set(np.unique(table)) == {np.float32(each) for each in (BEHIND, 1.0, FACE, EYES)}
     for each in scene.characters:
-        assert table[HEAD // 8, each.x // 8] == FACE
+        assert (
+            table[(HEAD + 12) // 8, (each.x - 17) // 8] == table[(HEAD + 12) // 8, (each.x + 17) // 8] == EYES
+        )
+        assert table[(HEAD + 32) // 8, each.x // 8] == FACE
     assert table[0, scene.width // 16] == BEHIND
 
 
