@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from newbie_core.engines import load_engine
-from newbie_core.engines.newbie import OPTIONS, NewbieEngine, parse_adapters
+from newbie_core.engines.newbie import NANO_FOLDER, OPTIONS, NewbieEngine, parse_adapters
 from newbie_core.errors import EngineChoiceError, ModelError, PictureError
 from newbie_core.images import pixel_digest
 from newbie_core.model.tiny import write_tiny
@@ -172,13 +172,16 @@ def test_a_cut_prompt_is_recorded_with_what_it_lost(model: Path, tmp_path: Path)
     assert shown["attestation"]["remarks"] == [note]
 
 
-def test_without_a_model_the_error_says_how_to_get_one(
+def test_without_a_model_the_small_one_of_the_package_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NEWBIE_MODEL", raising=False)
-    with pytest.raises(EngineChoiceError, match="newbie model tiny"):
-        load_engine("newbie")
+    engine = load_engine("newbie")
+    assert isinstance(engine, NewbieEngine)
+    assert engine.pipeline.files.source == str(NANO_FOLDER)
+    assert engine.usual_size() == (192, 192)
+    engine.close()
 
 
 def test_the_model_may_come_from_the_environment(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
