@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from newbie_core.nano.latents import LatentBasis, fit_latents
 from newbie_core.nano.optimisers import never
+from newbie_core.nano.progress import left_to_the_parent
 from newbie_core.nano.scenes import Character, Scene, draw_scene, random_scene
 
 SHARD = 500
@@ -100,12 +100,6 @@ def draw_shards(
 def _one_thread() -> None:
     torch.set_num_threads(1)
     left_to_the_parent()
-
-
-def left_to_the_parent() -> None:
-    """Let a child pass over the signals that a terminal and systemd send to all processes: its parent ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def shard_file(folder: Path, number: int) -> Path:

@@ -33,7 +33,7 @@ from newbie_core.model.prompt_fields import is_xml_like
 from newbie_core.nano.dataset import BASIS_SCENES, Sample, encode_picture, to_tensor
 from newbie_core.nano.latents import LatentBasis, fit_latents
 from newbie_core.nano.scenes import SIZES
-from newbie_core.nano.tokenizer import gemma_json, vocabulary
+from newbie_core.nano.tokenizer import BREAK, gemma_json, vocabulary
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 CAPTIONS = (".txt", ".caption")
@@ -471,8 +471,9 @@ def caption_words(content: FolderContent) -> tuple[str, ...]:
         )
         found: set[str] = set()
         for tag in text.split(","):
-            words = normalizer.normalize_str(tag).split()
-            found.update([" ".join(words)] if len(words) <= LONGEST_TAG else words)
+            phrase = normalizer.normalize_str(tag).strip(f" {BREAK}")
+            words = [word for word in phrase.split() if word != BREAK]
+            found.update([phrase] if len(words) <= LONGEST_TAG else words)
         counted.update(word for word in found if word and not _ELEMENT.search(word))
     rare = len(counted) >= ALL_WORDS
     ordered = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))

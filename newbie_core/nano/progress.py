@@ -1,7 +1,8 @@
-"""Checkpoints of trainings that may be stopped at any time, and how fast they go."""
+"""Checkpoints and signals of trainings that may be stopped at any time, and how fast they go."""
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,12 @@ def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
             f"{file}: is no checkpoint of this training; delete it, and the same command starts this part again"
         )
     return state
+
+
+def left_to_the_parent() -> None:
+    """Let a child pass over the signals that a terminal and systemd send to all processes: its parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class Pace:

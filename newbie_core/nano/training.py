@@ -300,8 +300,8 @@ def _side(task: Task, ending: Event) -> None:
     import torch
 
     from newbie_core.nano.autoencoder_training import AutoencoderTraining
-    from newbie_core.nano.dataset import left_to_the_parent
     from newbie_core.nano.latents import LatentBasis
+    from newbie_core.nano.progress import left_to_the_parent
 
     torch.set_num_threads(task.threads)
     say = _logged(task.out / "train.log", print)

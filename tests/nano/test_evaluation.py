@@ -39,6 +39,7 @@ from newbie_core.nano.scenes import (
 from newbie_core.nano.trials import KINDS, Kind, Trial, trials
 
 ALL_KINDS = tuple(KINDS)
+TWO_FORMS: tuple[Kind, ...] = ("two", "two_ordered", "two_shuffled")
 
 
 class PerfectJudge:
@@ -83,6 +84,7 @@ def with_open_eyes(kind: Kind) -> Trial:
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_trial_does_not_depend_on_how_many_follow(kind: Kind) -> None:
     assert list(trials(kind, 9, seed=3))[:4] == list(trials(kind, 4, seed=3))
+    assert list(trials(kind, 4, seed=3)) != list(trials(kind, 4, seed=4))
     assert [trial.seed for trial in trials(kind, 4, seed=3)] == [0, 1, 2, 3]
 
 
@@ -128,6 +130,21 @@ def test_short_prompts_ask_for_what_they_tell_and_no_more() -> None:
         assert len(tags) - 1 == len(asked) - ("garment_colour" in asked)
         assert ("garment_colour" in asked) == ("garment" in asked)
         assert "accessory" not in asked or character.accessory in tags
+
+
+def test_flat_and_xml_prompts_tell_the_same_of_the_same_scene() -> None:
+    xml, ordered, shuffled = (next(iter(trials(kind, 1, seed=9))) for kind in TWO_FORMS)
+    assert xml.scene == ordered.scene == shuffled.scene
+    flat = sorted(
+        tag.strip()
+        for tag in ordered.prompt.split(",")
+        if tag.strip() not in ("left", "right", "1girl", "1boy")
+    )
+    assert {*flat} == {
+        tag.strip() for tag in shuffled.prompt.split(",") if tag.strip() not in ("1girl", "1boy")
+    }
+    for tag in flat:
+        assert tag in xml.prompt
 
 
 def test_everybody_stands_where_the_prompt_can_say() -> None:

@@ -27,7 +27,7 @@ from newbie_core.nano.folder import (
     read_folder,
 )
 from newbie_core.nano.scenes import SIZES, draw_scene, random_scene
-from newbie_core.nano.tokenizer import UNKNOWN, vocabulary
+from newbie_core.nano.tokenizer import BREAK, UNKNOWN, vocabulary
 
 GOOD = 200
 XML = "<character_1>\n<gender>1girl</gender>\n<appearance>red_hair, blue_eyes</appearance>\n</character_1>"
@@ -424,7 +424,10 @@ def test_captions_words_are_those_the_tokenizer_sees_the_most_frequent_first(tmp
         tmp_path / "1.png",
         caption="1girl, hatsune_miku_(vocaloid), rem \\(re:zero\\), (thighhighs:1.2), |_|, :d",
     )
-    save(tmp_path / "2.png", caption="1girl, Hatsune Miku (Vocaloid), hand on hip, 初音, <pad>, <unk>")
+    save(
+        tmp_path / "2.png",
+        caption="1girl, Hatsune Miku (Vocaloid), hand on hip, with the hat, 初音, <pad>, <unk>",
+    )
     save(
         tmp_path / "3.png",
         caption=XML.replace("blue_eyes", "freckles").replace("<gender>", "<n>Anna</n><gender>"),
@@ -432,8 +435,20 @@ def test_captions_words_are_those_the_tokenizer_sees_the_most_frequent_first(tmp
     content = read_folder(tmp_path)
     words = caption_words(content)
     assert words[:2] == ("1girl", "hatsune miku vocaloid")
-    assert set(words[2:]) == {"rem re:zero", "thighhighs", ":d", "hand hip", "初音", "red hair", "freckles"}
+    on_hip = f"hand {BREAK} hip"
+    assert set(words[2:]) == {
+        "rem re:zero",
+        "thighhighs",
+        ":d",
+        on_hip,
+        "hat",
+        "初音",
+        "red hair",
+        "freckles",
+    }
     writer = Writer(vocabulary(words))
+    assert len(writer.rows("hand on hip")) == len(writer.rows("the hat")) == 1
+    assert len(writer.rows("hand, hip")) == 2
     for each in content.pictures:
         assert UNKNOWN not in writer.rows(each.caption.replace("<pad>, <unk>", ""))
 

@@ -13,6 +13,7 @@ from newbie_core.drawing import understand
 from newbie_core.nano.dataset import scene_of
 from newbie_core.nano.scenes import (
     ASIDE,
+    ATTRIBUTES,
     BEHIND,
     BOY_GARMENTS,
     BOY_STYLES,
@@ -39,6 +40,7 @@ from newbie_core.nano.scenes import (
     touched_scene,
     with_pair,
 )
+from newbie_core.nano.trials import trials
 
 
 def make_scene(number: int = 1, *, count: int | None = None) -> Scene:
@@ -208,3 +210,24 @@ def test_labels_name_no_expression_where_a_touch_changed_the_face() -> None:
 def test_loose_touches_change_the_part_they_are_listed_under(part: str) -> None:
     for touch in LOOSE_TOUCHES[part]:
         assert part in understand((touch,)).attributes, touch
+
+
+def test_scenes_cover_every_value_and_draw_alike() -> None:
+    rng = random.Random(4)
+    scenes = [random_scene(rng) for _ in range(600)]
+    for name in ATTRIBUTES:
+        assert {getattr(each, name) for scene in scenes for each in scene.characters} == set(choices_of(name))
+    assert {(scene.width, scene.height) for scene in scenes} == set(SIZES)
+    assert {len(scene.characters) for scene in scenes} == {1, 2, 3}
+    assert draw_scene(scenes[0]).tobytes() == draw_scene(scenes[0]).tobytes()
+    assert (
+        draw_scene(scenes[0]).tobytes() != draw_scene(replace(scenes[0], seed=scenes[0].seed + 1)).tobytes()
+    )
+
+
+def test_every_held_out_pair_is_tried() -> None:
+    seen: set[tuple[str, str, str, str]] = set()
+    for trial in trials("held_out", 200, seed=1):
+        (found,) = pairs_of(trial.scene.characters[0])
+        seen.add(found)
+    assert seen == set(HELD_OUT)

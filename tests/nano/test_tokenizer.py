@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from PIL import Image
 
@@ -16,6 +17,7 @@ from newbie_core.engines.newbie import NewbieEngine
 from newbie_core.errors import PictureError
 from newbie_core.model import NewBieImagePipeline
 from newbie_core.model.autoencoder import build_autoencoder
+from newbie_core.model.conditioning import S_TEXT, S_XML
 from newbie_core.nano.batches import Writer
 from newbie_core.nano.captions import training_prompt
 from newbie_core.nano.export import export_model
@@ -30,6 +32,7 @@ from newbie_core.nano.tokenizer import (
     jina_json,
     vocabulary,
 )
+from newbie_core.nano.words import aliases, canonical_words, spelled
 from newbie_core.plans import Job
 
 
@@ -100,6 +103,29 @@ def test_a_special_token_in_a_prompt_is_an_unknown_word(
     assert names(words, writer, f"1girl {written} smile") == ["1girl", "<unk>", "smile"]
 
 
+@pytest.mark.parametrize("word", canonical_words())
+def test_every_word_is_one_token(words: Vocabulary, writer: Writer, word: str) -> None:
+    assert names(words, writer, word) == [spelled(word)]
+    assert names(words, writer, f"<style>{word}</style>") == ["<style>", spelled(word)]
+
+
+def test_other_names_have_the_row_of_their_word(words: Vocabulary, writer: Writer) -> None:
+    wrong = {name: names(words, writer, name) for name, word in aliases().items()
+             if names(words, writer, name) != [spelled(word)]}  # fmt: skip
+    assert not wrong
+    assert len(aliases()) > 500
+
+
+def test_both_tokenizers_number_words_alike(words: Vocabulary) -> None:
+    gemma = tokenizers.Tokenizer.from_buffer(gemma_json(words))
+    jina = tokenizers.Tokenizer.from_buffer(jina_json(words))
+    rng = random.Random(1)
+    for _ in range(50):
+        prompt = training_prompt(random_scene(rng), rng)
+        assert gemma.encode(prompt).ids == jina.encode(prompt).ids
+    assert gemma.get_vocab_size() == jina.get_vocab_size() == words.rows
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -118,6 +144,15 @@ def test_a_special_token_in_a_prompt_is_an_unknown_word(
         ("<position>x:0.25,y:0.6</position>", ["<position>", "left"]),
         ("TWINTAILS!  \t\n'smile'|@_@", ["twintails", "smile", "@ @"]),
         ("her hair is red and her eyes are blue", ["red hair", "blue eyes"]),
+        ("a girl with long red hair and cat ears", ["1girl", "long hair", "red hair", "cat ears"]),
+        ("1girl, (smile:1.2), PINK_HAIR", ["1girl", "smile", "pink hair"]),
+        ("silver_hair, blue_hair_ribbon", ["white hair", "hair bow"]),
+        ("<n>Long Red Hair</n><gender>1girl</gender>", ["<gender>", "1girl"]),
+        ("<position>x:0.72, y:0.6</position>", ["<position>", "right"]),
+        ("black_blazer", ["black", "<unk>"]),
+        (S_XML + "<general_tags>\n</general_tags>", [S_XML, "<general_tags>"]),
+        (S_TEXT, [S_TEXT]),
+        ("", []),
         ("the the the", []),
         ("scatter", ["<unk>"]),
         ("10girls", ["<unk>"]),
@@ -141,6 +176,26 @@ def test_nothing_is_read_that_was_not_written(
     words: Vocabulary, writer: Writer, text: str, wrong: str
 ) -> None:
     assert wrong not in names(words, writer, text)
+
+
+def test_training_prompts_have_only_the_unknown_words_that_are_meant(
+    words: Vocabulary, writer: Writer
+) -> None:
+    rng = random.Random(2)
+    unknown = 0
+    for _ in range(400):
+        prompt = training_prompt(random_scene(rng), rng)
+        found = names(words, writer, prompt).count("<unk>")
+        meant = sum(word in prompt for word in ("zylk", "qorvu", "brimtal", "fenwick", "dolat"))
+        assert found == meant, prompt
+        unknown += found
+    assert unknown
+
+
+def test_words_of_captions_join(words: Vocabulary) -> None:
+    more = vocabulary(["momo_chan", "Momo Chan", "red_hair", "粉色斗篷"])
+    assert more.own_rows == words.own_rows + 2
+    assert names(more, Writer(more), "momo_chan, red_hair") == ["momo chan", "red hair"]
 
 
 def test_a_long_prompt_takes_no_long_time(words: Vocabulary, writer: Writer) -> None:
