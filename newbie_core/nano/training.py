@@ -50,7 +50,7 @@ class Plan:
     """
 
     scenes: int = 18_000
-    steps: int = 8_600
+    steps: int = 8_200
     pictures: int = 5_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 4_500
