@@ -27,7 +27,7 @@ from newbie_core.nano.latents import LatentBasis, fit_latents
 from newbie_core.nano.scenes import Scene, draw_scene, labels, random_scene
 from newbie_core.nano.tokenizer import vocabulary
 from newbie_core.nano.training import PLANS, Task, scaled, train
-from newbie_core.nano.transformer_training import Schedule, TransformerTraining
+from newbie_core.nano.transformer_training import EARLY, EARLY_END, Schedule, TransformerTraining, draw_times
 from newbie_core.nano.trials import trials
 
 
@@ -93,6 +93,15 @@ def test_the_transformers_training_goes_on_the_same(samples: list[Sample], tmp_p
     assert all(
         torch.equal(through.average.values[name], again.average.values[name]) for name in again.average.values
     )
+
+
+def test_times_are_of_all_the_way_and_a_share_of_them_early() -> None:
+    times = draw_times(20_000, torch.Generator().manual_seed(1))
+    assert 0 <= times.min() < 0.01
+    assert 0.98 < times.max() <= 1
+    early = float((times < EARLY_END).float().mean())
+    assert EARLY < early < EARLY + 0.15  # logit-normal times are as early now and then
+    assert torch.equal(times, draw_times(20_000, torch.Generator().manual_seed(1)))
 
 
 def test_the_autoencoders_training_goes_on_the_same(
