@@ -98,7 +98,7 @@ def test_the_transformers_training_goes_on_the_same(samples: list[Sample], tmp_p
 def test_times_are_of_all_the_way_and_a_share_of_them_early() -> None:
     times = draw_times(20_000, torch.Generator().manual_seed(1))
     assert 0 <= times.min() < 0.01
-    assert 0.98 < times.max() <= 1
+    assert 0.9 < times.max() <= 1
     early = float((times < EARLY_END).float().mean())
     assert EARLY < early < EARLY + 0.15  # logit-normal times are as early now and then
     assert torch.equal(times, draw_times(20_000, torch.Generator().manual_seed(1)))
