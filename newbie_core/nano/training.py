@@ -72,7 +72,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, two to two and a half hours on two cores, and a run of a minute that shows the way."""
+"""A whole training, hours on two cores (8,600 steps beside other work: 151 minutes), and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
