@@ -72,7 +72,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, hours on two cores (8,600 steps beside other work: 151 minutes), and a run of a minute that shows the way."""
+"""A whole training (151 minutes for 8,600 steps on two busy cores), and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
