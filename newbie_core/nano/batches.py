@@ -62,9 +62,21 @@ class Writer:
 
 
 def pool_batches(
-    samples: Sequence[Sample], writer: Writer, *, seed: int, pool: int, batch: int = BATCH
+    samples: Sequence[Sample],
+    writer: Writer,
+    *,
+    seed: int,
+    pool: int,
+    batch: int = BATCH,
+    whole: bool = False,
+    eyes: bool = False,
 ) -> Iterator[Batch]:
-    """All batches of pool number `pool`; a pool is a share of one shuffled pass over the samples."""
+    """All batches of pool number `pool`; a pool is a share of one shuffled pass over the samples.
+
+    Args:
+        whole: whether prompts leave nothing out.
+        eyes: whether errors about eyes count more than others.
+    """
     size = min(POOL, len(samples))
     per_pass = max(1, len(samples) // size)
     order = list(range(len(samples)))
@@ -76,13 +88,15 @@ def pool_batches(
         groups.setdefault(tuple(samples[index].latents.shape), []).append(samples[index])
     batches: list[_Group] = []
     for members in groups.values():
-        batches += _group_batches(members, writer, rng, batch)
+        batches += _group_batches(members, writer, rng, batch, whole=whole)
     rng.shuffle(batches)
     for chosen, prompts, rows in batches:
-        yield _batch(chosen, prompts, rows, writer, rng)
+        yield _batch(chosen, prompts, rows, writer, rng, eyes=eyes)
 
 
-def _group_batches(members: list[Sample], writer: Writer, rng: random.Random, batch: int) -> list[_Group]:
+def _group_batches(
+    members: list[Sample], writer: Writer, rng: random.Random, batch: int, *, whole: bool
+) -> list[_Group]:
     """Samples of one size in batches of texts about equally long; what fills no batch waits for another pass.
 
     Fewer samples than a batch takes are used more than once.
@@ -97,7 +111,7 @@ def _group_batches(members: list[Sample], writer: Writer, rng: random.Random, ba
     ]
     told: list[tuple[int, int, Sample, str, list[int]]] = []
     for sample in members[untold:]:
-        prompt = _prompt(sample, rng)
+        prompt = _prompt(sample, rng, whole=whole)
         told.append((len(rows := writer.rows(prompt)), len(told), sample, prompt, rows))
     told.sort(key=lambda each: each[:2])
     for start in range(0, len(told) - batch + 1, batch):
@@ -106,10 +120,12 @@ def _group_batches(members: list[Sample], writer: Writer, rng: random.Random, ba
     return found
 
 
-def _prompt(sample: Sample, rng: random.Random) -> str:
+def _prompt(sample: Sample, rng: random.Random, *, whole: bool) -> str:
     caption = sample.caption
     if isinstance(caption, Scene):
-        return training_prompt(caption, rng)
+        return training_prompt(caption, rng, whole=whole)
+    if whole:
+        return caption
     tags = [tag.strip() for tag in caption.split(",") if tag.strip()]
     if rng.random() < EMPTY or caption.lstrip().startswith("<"):
         return "" if rng.random() < EMPTY else caption
@@ -124,6 +140,8 @@ def _batch(
     rows: list[list[int]],
     writer: Writer,
     rng: random.Random,
+    *,
+    eyes: bool,
 ) -> Batch:
     longest = max(len(each) for each in rows)
     gemma, jina = [], []
@@ -135,14 +153,14 @@ def _batch(
     latents = torch.stack([sample.latents for sample in chosen]).float()
     return Batch(
         latents=latents,
-        importance=torch.stack([_importance(sample) for sample in chosen]),
+        importance=torch.stack([_importance(sample, eyes=eyes) for sample in chosen]),
         gemma_ids=torch.tensor(gemma),
         jina_ids=torch.tensor(jina),
     )
 
 
-def _importance(sample: Sample) -> Tensor:
+def _importance(sample: Sample, *, eyes: bool) -> Tensor:
     """`[1, h, w]`; nothing is known of a user's picture, so all of it counts the same."""
     if isinstance(sample.caption, Scene):
-        return torch.from_numpy(importance(sample.caption, BLOCK))[None]
+        return torch.from_numpy(importance(sample.caption, BLOCK, eyes=eyes))[None]
     return torch.ones(1, *sample.latents.shape[1:])

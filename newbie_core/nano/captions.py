@@ -35,8 +35,17 @@ class Wording:
     positions: bool = True
 
 
-def training_prompt(scene: Scene, rng: random.Random) -> str:
-    """A prompt for training; another one each time."""
+def training_prompt(scene: Scene, rng: random.Random, *, whole: bool = False) -> str:
+    """A prompt for training; another one each time.
+
+    Args:
+        whole: tell everything, mostly as XML: what a model learns the meaning of words from fastest.
+    """
+    if whole:
+        form: Form = "xml" if rng.random() < 0.85 else "ordered"
+        return prompt_for(
+            scene, Wording(form=form, reverse=rng.random() < 0.3, positions=rng.random() < 0.8), rng
+        )
     kind = rng.random()
     if kind < EMPTY:
         return ""

@@ -44,13 +44,14 @@ class Plan:
 
     Attributes:
         scenes: drawings for the transformer.
-        steps: of the transformer.
+        steps, eye_steps: of the transformer, in the two legs of its schedule.
         pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
         decoder_steps, encoder_steps, tagger_steps: of the others.
     """
 
     scenes: int = 18_000
-    steps: int = 8_200
+    steps: int = 6_000
+    eye_steps: int = 1_800
     pictures: int = 5_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 4_500
@@ -63,7 +64,8 @@ PLANS = {
     "full": Plan(),
     "tiny": Plan(
         scenes=96,
-        steps=6,
+        steps=4,
+        eye_steps=2,
         pictures=24,
         autoencoder_pictures=24,
         decoder_steps=6,
@@ -158,7 +160,7 @@ def export(task: Task) -> None:
 
     words = _words(task)
     transformer = TransformerTraining(
-        task.out / "transformer", words, _schedule(task.plan), seed=task.seed, compiled=False
+        task.out / "transformer", words, _schedule(task), seed=task.seed, compiled=False
     )
     transformer.average.copy_to(transformer.network)
     basis = LatentBasis.load(task.out / "latents.safetensors")
@@ -250,10 +252,13 @@ def _words(task: Task) -> Vocabulary:
     return vocabulary(caption_words(read_folder(task.data)))
 
 
-def _schedule(plan: Plan) -> Schedule:
+def _schedule(task: Task) -> Schedule:
     from newbie_core.nano.transformer_training import Schedule
 
-    return Schedule(steps=plan.steps, batch=plan.batch)
+    plan = task.plan
+    # Where the eyes are is known of drawings only.
+    eye_steps = plan.eye_steps if task.data is None else 0
+    return Schedule(steps=plan.steps, eye_steps=eye_steps, batch=plan.batch)
 
 
 def _train_transformer(
@@ -278,14 +283,14 @@ def _train_transformer(
         run = TransformerTraining(
             task.out / "transformer",
             words,
-            _schedule(task.plan),
+            _schedule(task),
             seed=task.seed,
             device=task.device,
             compiled=long,
         )
         run.run(samples, say, stop=stop if wide or not long else lambda: stop() or alone())
-        if stop() or run.step >= task.plan.steps:
-            return run.step >= task.plan.steps
+        if stop() or run.step >= run.schedule.total:
+            return run.step >= run.schedule.total
         say("the other parts are trained; the transformer goes on with all cores")
 
 
@@ -393,5 +398,5 @@ def _logged(file: Path, report: Report) -> Report:
 
 
 def scaled(plan: Plan, steps: int) -> Plan:
-    """The plan with so many steps of the transformer, early steps in proportion."""
-    return replace(plan, steps=steps)
+    """The plan with so many steps in the first leg, and the second in proportion."""
+    return replace(plan, steps=steps, eye_steps=round(plan.eye_steps * steps / plan.steps))

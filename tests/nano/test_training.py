@@ -24,7 +24,7 @@ from newbie_core.nano.dataset import Sample, encode_picture, load_shard, to_tens
 from newbie_core.nano.evaluation import Rate, judge_picture, summarise, table
 from newbie_core.nano.judging import OF_CHARACTERS, OF_PICTURES, Seen
 from newbie_core.nano.latents import LatentBasis, fit_latents
-from newbie_core.nano.scenes import Scene, draw_scene, labels, random_scene
+from newbie_core.nano.scenes import EYES, FACE, Scene, draw_scene, labels, random_scene
 from newbie_core.nano.tokenizer import vocabulary
 from newbie_core.nano.training import PLANS, Task, scaled, train
 from newbie_core.nano.transformer_training import EARLY, EARLY_END, Schedule, TransformerTraining, draw_times
@@ -77,15 +77,19 @@ def test_batches_are_the_seeds_alone(samples: list[Sample]) -> None:
         assert each.jina_ids[:, -1].eq(2).all()
 
 
-def test_the_transformers_training_goes_on_the_same(samples: list[Sample], tmp_path: Path) -> None:
-    schedule, words = Schedule(steps=4, batch=4), vocabulary()
+@pytest.mark.parametrize("stopped", [2, 3, 4], ids=["before", "between the legs", "in the second leg"])
+def test_the_transformers_training_goes_on_the_same(
+    samples: list[Sample], tmp_path: Path, stopped: int
+) -> None:
+    schedule, words = Schedule(steps=3, eye_steps=2, batch=4), vocabulary()
     through = TransformerTraining(tmp_path / "a", words, schedule, seed=1, compiled=False)
     through.run(samples, quiet)
     first = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
-    first.run(samples, quiet, until=2)
+    first.run(samples, quiet, until=stopped)
     again = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
-    assert again.step == 2
+    assert again.step == stopped
     again.run(samples, quiet)
+    assert again.step == schedule.total == 5
     for (name, one), other in zip(
         through.network.state_dict().items(), again.network.state_dict().values(), strict=True
     ):
@@ -93,6 +97,33 @@ def test_the_transformers_training_goes_on_the_same(samples: list[Sample], tmp_p
     assert all(
         torch.equal(through.average.values[name], again.average.values[name]) for name in again.average.values
     )
+
+
+def test_the_second_leg_begins_with_the_average_and_a_rate_of_its_own(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    schedule = Schedule(steps=3, eye_steps=300, batch=4)
+    run = TransformerTraining(tmp_path, vocabulary(), schedule, seed=1, compiled=False)
+    run.run(samples, quiet, until=2)
+    assert any(not torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
+    run.run(samples, quiet, until=3)
+    assert all(torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
+    rates = [schedule.factor(step) for step in range(3, schedule.total)]
+    assert max(rates) == rates[100] == schedule.eye_rate
+    assert rates[0] < rates[30] < rates[100] > rates[200] > rates[-1] > 0
+
+
+def test_prompts_are_whole_and_eyes_weigh_where_the_schedule_says(samples: list[Sample]) -> None:
+    writer = Writer(vocabulary())
+    plain, whole, eyes = (
+        list(pool_batches(samples, writer, seed=1, pool=3, batch=4, whole=whole, eyes=eyes))
+        for whole, eyes in ((False, False), (True, False), (False, True))
+    )
+    assert max(float(each.importance.max()) for each in plain) == FACE
+    assert max(float(each.importance.max()) for each in eyes) == EYES
+    told = [each.gemma_ids.shape[1] for each in whole if each.gemma_ids.shape[1] > 2]
+    assert min(told) > 15  # nothing is left out
+    assert min(each.gemma_ids.shape[1] for each in plain if each.gemma_ids.shape[1] > 2) < min(told)
 
 
 def test_times_are_of_all_the_way_and_a_share_of_them_early() -> None:
@@ -184,7 +215,8 @@ def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path, conte
 
 @pytest.mark.parametrize("steps", [1, 9, 400])
 def test_steps_given_are_the_steps_done(steps: int) -> None:
-    assert scaled(PLANS["tiny"], steps) == replace(PLANS["tiny"], steps=steps)
+    eyes = round(PLANS["tiny"].eye_steps * steps / PLANS["tiny"].steps)
+    assert scaled(PLANS["tiny"], steps) == replace(PLANS["tiny"], steps=steps, eye_steps=eyes)
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
