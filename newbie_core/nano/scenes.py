@@ -352,7 +352,7 @@ def eye_boxes(scene: Scene) -> list[Box]:
     ]
 
 
-BEHIND, FACE, EYES = 0.8, 2.5, 8.0
+BEHIND, FACE, EYES = 0.8, 2.5, 16.0
 """What an error counts beside the characters, in their faces and about their eyes; on a character elsewhere it counts 1."""
 
 

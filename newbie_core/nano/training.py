@@ -51,7 +51,7 @@ class Plan:
 
     scenes: int = 18_000
     steps: int = 6_000
-    eye_steps: int = 1_800
+    eye_steps: int = 2_200
     pictures: int = 5_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 4_500
