@@ -11,7 +11,7 @@ A line of `decisions/<set>/journal.jsonl` carries, behind its length and checksu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -145,7 +145,7 @@ class DecisionLog:
         if records := [decision.record() for decision in decisions]:
             self._journal.append(*records)
 
-    def _torn(self) -> Sequence[str]:
+    def _torn(self) -> list[str]:
         if not (tail := self._journal.torn_end()):
             return []
         return [
