@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalogs.building import set_cell
+from tests.catalogs.building import make_workbook, set_cell
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "decisions.md"
 
@@ -78,8 +78,8 @@ def test_a_held_back_version_says_what_is_undecided(shell, cast):
 
 def test_the_commands_of_the_document_work_in_their_order(shell, tmp_path):
     text = DOCUMENT.read_text()
-    shell("template", "cast.xlsx")
-    assert shell("run", "cast.xlsx", "--only", "aria/happy", "--only", "ren/*").code == 0
+    make_workbook(tmp_path / "cast.xlsx")
+    assert shell("run", "cast.xlsx").code == 0
     (example,) = re.findall(r"^```json\n(.*?)^```", text, re.M | re.S)
     (tmp_path / "decisions.json").write_text(json.dumps(json.loads(example)))
     commands = [
