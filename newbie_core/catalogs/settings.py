@@ -79,6 +79,13 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSettings:
+    """What a release waits for."""
+
+    require_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One image set's settings. Equal files give equal settings."""
 
@@ -97,6 +104,7 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     defaults: Mapping[str, str] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    release: ReleaseSettings = field(default_factory=ReleaseSettings)
 
     def flat(self) -> dict[str, str]:
         """What may decide pixels, as `picture.steps` → "28": kept with a release to explain the next change."""
@@ -209,6 +217,15 @@ class _Reader:
             return default
         return value
 
+    def truth(self, table: Mapping[str, Any], key: str, default: bool, prefix: str = "") -> bool:
+        value = table.get(key, default)
+        if not isinstance(value, bool):
+            self.fault(
+                "E_TOML_VALUE", prefix + key, f"{value!r} is not true or false", "write it without quotes"
+            )
+            return default
+        return value
+
     def texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -221,7 +238,7 @@ class _Reader:
 
 _TOP_KEYS = (
     "name", "title", "workbook", "pictures", "lookup", "template", "columns", "exclude", "encoding", "merged",
-    "shrink_limit", "picture", "engine", "defaults", "limits",
+    "shrink_limit", "picture", "engine", "defaults", "limits", "release",
 )  # fmt: skip
 
 
@@ -260,7 +277,13 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
             rows=reader.whole(limits, "rows", LimitSettings().rows, 1, 1_048_576, "limits."),
             columns=reader.whole(limits, "columns", LimitSettings().columns, 1, 16_384, "limits."),
         ),
+        release=_read_release(reader, reader.table(table, "release")),
     )
+
+
+def _read_release(reader: _Reader, table: Mapping[str, Any]) -> ReleaseSettings:
+    reader.known(table, ("require_approval",), "release.")
+    return ReleaseSettings(require_approval=reader.truth(table, "require_approval", False, "release."))
 
 
 def _read_pictures(reader: _Reader, table: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:

@@ -12,6 +12,17 @@ from newbie_core.cli.nano_commands import add_nano
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
+_MOST_CANDIDATES = 64
+_DECIDE_EXAMPLES = """\
+examples:
+  newbie decide cast reject aria/happy --note "six fingers"   # another seed next time
+  newbie decide cast pin 'ren/*'                              # stays, whatever the sheet says
+  newbie decide cast approve '*' --by mia                     # lets a held-back version go
+  newbie decide cast reroll aria/sad --count 6                # six candidates side by side
+  newbie decide cast clear aria/happy                         # forgets what was decided about it
+  newbie decide cast --file decisions.json                    # what a review page downloads
+exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
+"""
 
 _EPILOG = """\
 exit codes: 0 done; 1 damage or failure; 2 usage or unusable input; 3 done, with rejected rows;
@@ -32,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_making(commands)
     _add_looking(commands)
     _add_keeping(commands)
+    _add_deciding(commands)
     add_model_commands(commands)
     add_nano(commands)
     return parser
@@ -47,6 +59,9 @@ def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run.add_argument("--republish", action="store_true", help="publish again what was rolled back from")
     run.add_argument(
         "--wait", type=_seconds, default=0.0, metavar="SECONDS", help="wait for another run of the set"
+    )
+    run.add_argument(
+        "--require-approval", action="store_true", help="hold the version back until changes are approved"
     )
     retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
     _engine_choice(retry)
@@ -107,6 +122,36 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     export.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids to copy")
 
 
+def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    decide = _command(commands, "decide", "approve, reject, pin or reroll pictures", catalog=True)
+    decide.epilog = _DECIDE_EXAMPLES
+    decide.formatter_class = argparse.RawDescriptionHelpFormatter
+    kinds = ("approve", "reject", "pin", "unpin", "reroll", "clear")
+    decide.add_argument("decision", nargs="?", choices=kinds, help="what is decided")
+    decide.add_argument("ids", nargs="*", metavar="GLOB", help="picture ids, such as 'aria/*'")
+    decide.add_argument("--file", type=Path, metavar="FILE.json", help="take the decisions in this file")
+    decide.add_argument(
+        "--release", metavar="NAME", help="the version that was looked at, or proposal (default: what counts)"
+    )
+    decide.add_argument(
+        "--count", type=_candidates, default=4, metavar="N", help="of a reroll, so many candidates (usual: 4)"
+    )
+    _signature(decide)
+    _command(commands, "decisions", "list what was decided about a set", catalog=True)
+    _command(commands, "candidates", "list the pictures of open rerolls", catalog=True)
+    choose = _command(commands, "choose", "make a candidate the picture of the next version", catalog=True)
+    choose.add_argument("id", metavar="ID", help="a picture's id")
+    choose.add_argument(
+        "number", type=_candidates, metavar="K", help="which, as `newbie candidates` lists them"
+    )
+    _signature(choose)
+
+
+def _signature(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--note", default="", metavar="TEXT", help="why")
+    command.add_argument("--by", metavar="NAME", help="who decides (default: the user of this machine)")
+
+
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
@@ -152,6 +197,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
+def _candidates(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= _MOST_CANDIDATES:
+        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {_MOST_CANDIDATES}")
     return number
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.catalogs import Catalog, open_catalog, with_engine
+from newbie_core.cli.deciding import candidates, choose, decide, decisions
 from newbie_core.cli.looking import diff, releases, show
 from newbie_core.cli.options import engine_options
 from newbie_core.cli.output import (
@@ -33,6 +34,7 @@ from newbie_core.releases import Shelf, collect, repair, verify
 if TYPE_CHECKING:
     from newbie_core.cli.main import StopSignals
 
+_IDS_SHOWN = 8
 Command = Callable[[argparse.Namespace, "StopSignals"], int]
 
 
@@ -43,6 +45,7 @@ def _run(given: argparse.Namespace, stop: StopSignals) -> int:
         engine_options=engine_options(given),
         limit=given.limit,
         republish=given.republish,
+        require_approval=given.require_approval,
         wait_seconds=given.wait,
     )
     return _carry_out(given, stop, options)
@@ -93,6 +96,9 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
         say(f"note: {note}")
     for picture_id, reason in report.failed:
         say(f"failed: {picture_id}: {reason}")
+    if report.undecided:
+        _tell_proposal(report)
+        return
     if report.release is None:
         result(f"{report.catalog}: 0 pictures; nothing is published (--allow-empty publishes an empty set)")
         return
@@ -118,6 +124,19 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
         result(f"memory   peak {peak} (on a CPU: of the whole process), predicted for the model {foreseen}")
     if report.failed:
         result(f"`newbie retry` makes the {len(report.failed)} failed pictures again")
+
+
+def _tell_proposal(report: RunReport) -> None:
+    ids = ", ".join(report.undecided[:_IDS_SHOWN])
+    more = f" … ({len(report.undecided)} pictures)" if len(report.undecided) > _IDS_SHOWN else ""
+    counts = f"{report.release} still counts" if report.release else "no version counts yet"
+    result(
+        f"{report.catalog}: held back until every changed picture is approved; {counts} "
+        f"({report.generated} generated, {report.reused} reused; {spoken_seconds(report.seconds)})"
+    )
+    result(f"undecided {ids}{more}")
+    result(f"look at   {report.proposal}")
+    result(f"then      newbie decide {report.catalog} approve 'GLOB' (or reject), and run again")
 
 
 def _plan(given: argparse.Namespace, _stop: StopSignals) -> int:
@@ -153,6 +172,7 @@ def _tell_plan(draft: Draft, pending: int, seconds: float | None, *, json: bool)
                 "remove": [c.record() for c in remove],
                 "keep": keep,
                 "held": [{"id": picture_id, "reason": reason} for picture_id, reason in plan.held.items()],
+                "pinned": [c.record() for c in plan.pinned()],
                 "disabled": plan.disabled,
                 "excluded": plan.excluded,
                 "to_generate": pending,
@@ -177,6 +197,8 @@ def _tell_plan(draft: Draft, pending: int, seconds: float | None, *, json: bool)
                 result(line)
     for picture_id, reason in list(plan.held.items())[:20]:
         result(f"= {picture_id} stays as it is: {reason}")
+    for line in change_lines("= pinned:", plan.pinned()):
+        result(line)
     time = (
         "no measured history yet"
         if seconds is None
@@ -387,6 +409,10 @@ COMMANDS: Mapping[str, Command] = {
     "verify": _verify,
     "gc": _gc,
     "export": _export,
+    "decide": decide,
+    "decisions": decisions,
+    "candidates": candidates,
+    "choose": choose,
     "test": _model_command("single:test"),
     "create": _model_command("interactive:create"),
     "model": _model_command("model_commands:model"),

@@ -1,6 +1,7 @@
 """Decide which pictures to make and why, before any is made."""
 
 from newbie_core.plans.causes import Cause
+from newbie_core.plans.directions import Directions, Pin, SeedRule, ladder
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, derive_seed, job_key
 from newbie_core.plans.pictures import Picture
 from newbie_core.plans.planning import Change, Item, Plan, PlanOptions, estimate_seconds, make_plan
@@ -11,20 +12,24 @@ __all__ = [
     "Capabilities",
     "Cause",
     "Change",
+    "Directions",
     "EngineIdentity",
     "Item",
     "Job",
     "Memo",
     "Picture",
+    "Pin",
     "Plan",
     "PlanOptions",
     "Previous",
     "PreviousEntry",
     "Recipe",
     "Released",
+    "SeedRule",
     "TableValues",
     "derive_seed",
     "estimate_seconds",
     "job_key",
+    "ladder",
     "make_plan",
 ]

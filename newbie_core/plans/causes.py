@@ -12,7 +12,9 @@ from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, lookup_columns, s
 from newbie_core.plans.previous import Previous, Recipe, Released, TableValues
 from newbie_core.sheets import Row, Table
 
-CauseKind = Literal["cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed"]
+CauseKind = Literal[
+    "cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed", "decision"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,10 @@ class Cause:
         return {"kind": self.kind, "where": self.where, "from": self.before, "to": self.after}
 
 
+def _seed_cause(why: str, before: int, after: int) -> Cause:
+    return Cause(kind="decision", where=f"{why}: seed", before=str(before), after=str(after))
+
+
 def _shown(text: str | None) -> str:
     return "(empty)" if not text else f'"{text}"'
 
@@ -51,20 +57,31 @@ class CauseFinder:
         self._tables: Mapping[str, TableValues] | None = None
         self._known: dict[tuple[str, str], tuple[Cause, ...]] = {}
 
-    def changed(self, picture: Picture, entry: Released, prompt: str) -> tuple[Cause, ...]:
-        """Why `picture` differs from the released `entry`."""
+    def changed(
+        self, picture: Picture, entry: Released, prompt: str, *, seed_because: str = ""
+    ) -> tuple[Cause, ...]:
+        """Why `picture` differs from the released `entry`.
+
+        Args:
+            seed_because: the decision its seed comes from; empty where nobody decided.
+        """
         before = self._previous.recipes[entry.recipe]
+        seed_differs = picture.seed != entry.seed
+        decided = (
+            [_seed_cause(seed_because, entry.seed, picture.seed)] if seed_because and seed_differs else []
+        )
+        seed_differs = seed_differs and not decided
         causes = [*self._engine_causes(before), *self._template_causes(before)]
         size_differs = (picture.width, picture.height) != (entry.width, entry.height)
         settings_differ = (picture.steps, picture.guidance, picture.negative) != (
             before.steps, before.guidance, before.negative,
         )  # fmt: skip
-        if prompt != entry.prompt or picture.seed != entry.seed or size_differs or settings_differ:
+        if prompt != entry.prompt or seed_differs or size_differs or settings_differ:
             causes.extend(self._cell_causes(picture))
             causes.extend(self._setting_causes())
-        if not causes:
+        if not causes and not decided:
             causes.extend(_differences(picture, entry, before, prompt))
-        return tuple(causes)
+        return (*decided, *causes)
 
     def added(self, picture: Picture) -> tuple[Cause, ...]:
         """Why `picture` is new: the rows that the last release did not know."""

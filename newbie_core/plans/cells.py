@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from newbie_core.catalogs import parse_size
-from newbie_core.errors import Fault
+from newbie_core.errors import Fault, Severity
 from newbie_core.plans.job import SEED_LIMIT
 from newbie_core.prompts.document import position_point, split_tags
 from newbie_core.prompts.lint import TAG_COLUMNS
@@ -18,7 +18,7 @@ COUNT_LIMIT = 1000
 
 
 def cell_fault(
-    table: Table, row: Row, column: str, code: str, message: str, fix: str, *, severity: str = "row"
+    table: Table, row: Row, column: str, code: str, message: str, fix: str, *, severity: Severity = "row"
 ) -> Fault:
     """A fault at the cell of `column` in `row`."""
     found = table.columns.get(column)
@@ -31,7 +31,7 @@ def cell_fault(
         code=code,
         message=message,
         fix=fix,
-        severity="warning" if severity == "warning" else "row",
+        severity=severity,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -11,9 +11,10 @@ from newbie_core.catalogs import Catalog
 from newbie_core.errors import Fault, PlanError, SheetError
 from newbie_core.plans.causes import Cause, CauseFinder, rows_behind
 from newbie_core.plans.cells import cell_fault
+from newbie_core.plans.directions import Directions, Pin
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, job_key
 from newbie_core.plans.pictures import Picture, Wanted, combine
-from newbie_core.plans.previous import Previous, PreviousEntry, Recipe
+from newbie_core.plans.previous import Previous, PreviousEntry, Recipe, Released
 from newbie_core.plans.prompt_memo import Memo, PromptBook
 from newbie_core.prompts.templates import RowProblem
 
@@ -49,6 +50,7 @@ class PlanOptions:
 class Item:
     """One picture of the plan with its key; `action` is against the latest release.
 
+    A pinned picture is planned as it was released; `asked` is then what the sheet asks for instead.
     Not frozen only because a hundred thousand of them are made; nobody changes one.
     """
 
@@ -56,6 +58,9 @@ class Item:
     prompt: str
     key: str
     action: Action
+    because: str = ""
+    pin: Pin | None = None
+    asked: tuple[Picture, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +106,7 @@ class Plan:
         return [fault for fault in self.faults if fault.severity == "row"]
 
     def recipe(self, picture: Picture) -> Recipe:
-        """What this picture shares with others."""
+        """What this picture shares with others, unless it is pinned."""
         return Recipe(
             engine=self.engine.fingerprint,
             template=self.catalog.template.digest,
@@ -116,14 +121,36 @@ class Plan:
         if action == "remove":
             return [Change(id=picture_id, causes=finder.removed(picture_id)) for picture_id in self.remove]
         if action == "add":
-            return [Change(id=i.picture.id, causes=finder.added(i.picture)) for i in self.of("add")]
-        return [
-            Change(
-                id=item.picture.id,
-                causes=finder.changed(item.picture, self._previous.entries[item.picture.id], item.prompt),
-            )
-            for item in self.of("change")
-        ]
+            return [
+                Change(id=i.picture.id, causes=(*_pin_cause(i, None), *finder.added(i.picture)))
+                for i in self.of("add")
+            ]
+        return [Change(id=item.picture.id, causes=self._why_changed(item)) for item in self.of("change")]
+
+    def _why_changed(self, item: Item) -> tuple[Cause, ...]:
+        entry = self._previous.entries[item.picture.id]
+        if item.pin is not None:
+            return _pin_cause(item, entry.key)
+        return self._finder.changed(item.picture, entry, item.prompt, seed_because=item.because)
+
+    def pinned(self) -> list[Change]:
+        """The pinned pictures whose sheet asks for something else: who pinned them, and what it asks."""
+        found = []
+        for item in self.items:
+            if item.asked is None:
+                continue
+            entry = self._previous.entries.get(item.picture.id)
+            asks = self._finder.changed(item.asked[0], entry, item.asked[1]) if entry else ()
+            found.append(Change(id=item.picture.id, causes=(*_pin_cause(item, None), *asks)))
+        return found
+
+    def reseeded(self, item: Item, seed: int) -> Item:
+        """The same picture with another seed: a candidate."""
+        picture = replace(item.picture, seed=seed)
+        return replace(item, picture=picture, key=self._key(picture, item.prompt))
+
+    def _key(self, picture: Picture, prompt: str) -> str:
+        return _key_of(picture, prompt, self.engine.fingerprint, self.catalog.template.digest)
 
     def tables(self, unchanged: Collection[str]) -> dict[str, dict[str, Mapping[str, str]]]:
         """The tables as a release of this plan keeps them: today's rows by id, but for `unchanged` pictures
@@ -165,9 +192,13 @@ def make_plan(
     capabilities: Capabilities,
     previous: Previous,
     options: PlanOptions | None = None,
+    directions: Directions | None = None,
     memo: Memo | None = None,
 ) -> Plan:
     """What to make of `catalog` tonight.
+
+    Args:
+        directions: what people decided about its pictures.
 
     Raises:
         PlanError: no pictures, fewer than the shrink limit allows, no picture matches `only`.
@@ -179,7 +210,7 @@ def make_plan(
     _raise_if_stopping(wanted.faults)
     book = PromptBook(catalog.template, catalog.columns, catalog.settings.columns, memo)
     chosen = [picture for picture in wanted.pictures if options.selects(picture.id)]
-    items = _make_items(catalog, engine, book, chosen, wanted, previous)
+    items = _make_items(catalog, engine, book, chosen, wanted, previous, directions or Directions())
     faults = (*catalog.faults, *wanted.faults)
     if options.strict and (found := [f for f in faults if f.severity in ("row", "warning")]):
         raise SheetError(faults=found)
@@ -217,29 +248,85 @@ def _make_items(
     pictures: Sequence[Picture],
     wanted: Wanted,
     previous: Previous,
+    directions: Directions,
 ) -> list[Item]:
     items = []
     entries = previous.entries
+    pins, rules = directions.pins, directions.seeds
     fingerprint, template = engine.fingerprint, catalog.template.digest
     for picture, prompt in zip(pictures, book.digests(pictures), strict=True):
         if isinstance(prompt, RowProblem):
             _reject_picture(catalog, wanted, picture, prompt)
             continue
-        key = job_key(
-            prompt_digest=prompt,
-            negative=picture.negative,
-            seed=picture.seed,
-            width=picture.width,
-            height=picture.height,
-            steps=picture.steps,
-            guidance=picture.guidance,
-            engine=fingerprint,
-            template=template,
-        )
+        because = ""
+        if picture.id in rules:
+            picture, because = _reseeded(catalog, wanted, picture, directions, told=picture.id not in pins)
+        key = _key_of(picture, prompt, fingerprint, template)
         entry = entries.get(picture.id)
-        action: Action = "add" if entry is None else "keep" if entry.key == key else "change"
-        items.append(Item(picture, prompt, key, action))
+        if picture.id in pins:
+            items.append(_pinned(picture, prompt, key, pins[picture.id], entry))
+            continue
+        items.append(Item(picture, prompt, key, _action(entry, key), because))
     return items
+
+
+def _key_of(picture: Picture, prompt: str, engine: str, template: str) -> str:
+    return job_key(
+        prompt_digest=prompt,
+        negative=picture.negative,
+        seed=picture.seed,
+        width=picture.width,
+        height=picture.height,
+        steps=picture.steps,
+        guidance=picture.guidance,
+        engine=engine,
+        template=template,
+    )
+
+
+def _action(entry: Released | None, key: str) -> Action:
+    return "add" if entry is None else "keep" if entry.key == key else "change"
+
+
+def _pinned(picture: Picture, prompt: str, key: str, pin: Pin, entry: Released | None) -> Item:
+    """The pinned picture as it was released, beside what the sheet asks for today."""
+    kept = replace(
+        picture,
+        seed=pin.seed,
+        width=pin.width,
+        height=pin.height,
+        steps=pin.recipe.steps,
+        guidance=pin.recipe.guidance,
+        negative=pin.recipe.negative,
+    )
+    asked = None if key == pin.key else (picture, prompt)
+    return Item(kept, pin.prompt, pin.key, _action(entry, pin.key), pin.why, pin, asked)
+
+
+def _pin_cause(item: Item, before: str | None) -> tuple[Cause, ...]:
+    if item.pin is None:
+        return ()
+    after = item.key[:10] if before else None
+    return (Cause(kind="decision", where=item.because, before=before and before[:10], after=after),)
+
+
+def _reseeded(
+    catalog: Catalog, wanted: Wanted, picture: Picture, directions: Directions, *, told: bool
+) -> tuple[Picture, str]:
+    """The picture with the seed that decisions leave it, and why; a seed of the sheet that moves on is told."""
+    rule = directions.seeds[picture.id]
+    seed = rule.seed(catalog.name, picture.id, picture.seed)
+    if seed == picture.seed:
+        return picture, ""
+    seeded = [part for part in picture.parts if "seed" in part.pixels]
+    if seeded and told:
+        text = f"picture {picture.id}: seed {picture.seed} gives way to seed {seed}: {rule.why}"
+        fix = "write another seed, or take the decision back with `newbie decide ... clear`"
+        part = seeded[-1]
+        wanted.faults.append(
+            cell_fault(part.table, part.row, "seed", "I_SEED_DECIDED", text, fix, severity="info")
+        )
+    return replace(picture, seed=seed), rule.why
 
 
 def _reject_picture(catalog: Catalog, wanted: Wanted, picture: Picture, problem: RowProblem) -> None:

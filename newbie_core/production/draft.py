@@ -10,6 +10,8 @@ from newbie_core.generation import Engine, recall_made
 from newbie_core.plans import Item, Plan, PlanOptions, Previous, make_plan
 from newbie_core.releases import Entry, Place, Release, ReleaseRef, Shelf
 from newbie_core.releases.manifest import decode_manifest
+from newbie_core.review.decisions import About, DecisionLog
+from newbie_core.review.standing import Standing, standing_of
 from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store, object_name
 
@@ -38,8 +40,10 @@ class Draft:
     parent: Release | None
     places: dict[str, Place | Entry]
     pending: list[Item]
+    candidates: list[Item]
     notes: list[str]
     damaged: bool
+    standing: Standing
 
 
 @collecting_paused()
@@ -57,9 +61,14 @@ def draft_plan(
     Args:
         shelf: the set's releases; None where there is no store yet.
         repairing: put damaged files out of the way, so that they are made again.
+
+    Raises:
+        DamageError: the journal of decisions is damaged.
     """
     notes: list[str] = []
+    standing, remarks = _read_standing(shelf) if shelf else (Standing(), [])
     parent = _read_parent(shelf, notes, repairing) if shelf else None
+    lost = _lost_pins(standing, shelf.store, notes, repairing) if shelf else []
     previous = Previous() if shelf is None else shelf.previous(parent)
     plan = make_plan(
         catalog,
@@ -67,10 +76,55 @@ def draft_plan(
         capabilities=engine.capabilities(),
         previous=previous,
         options=options,
+        directions=standing.directions(without=lost),
         memo=memo,
     )
-    places, pending = _look_up(plan, parent, shelf.store if shelf else None, notes, repairing)
-    return Draft(plan=plan, parent=parent, places=places, pending=pending, notes=notes, damaged=bool(notes))
+    places, pending = _look_up(plan, parent, standing, shelf.store if shelf else None, notes, repairing)
+    return Draft(
+        plan=plan,
+        parent=parent,
+        places=places,
+        pending=pending,
+        candidates=_candidates(plan, standing),
+        notes=[*remarks, *notes],
+        damaged=bool(notes),
+        standing=standing,
+    )
+
+
+def _candidates(plan: Plan, standing: Standing) -> list[Item]:
+    """The pictures of open rerolls, each with its seed."""
+    if not standing.open:
+        return []
+    rejected = standing.rejected
+    return [
+        plan.reseeded(item, seed)
+        for item in plan.items
+        if item.picture.id in standing.open and item.pin is None
+        for seed in standing.open[item.picture.id].seeds
+        if seed not in rejected.get(item.picture.id, ())
+    ]
+
+
+def _read_standing(shelf: Shelf) -> tuple[Standing, list[str]]:
+    decisions, remarks = DecisionLog(shelf.store, shelf.set).read()
+    return standing_of(decisions), list(remarks)
+
+
+def _lost_pins(standing: Standing, store: Store, notes: list[str], repairing: bool) -> list[str]:
+    """The ids whose pinned picture is damaged or gone: nothing can keep those pixels until they are restored."""
+    problems = store.check_changed(pin.about.object for pin in standing.pinned.values())
+    lost = [picture_id for picture_id, pin in standing.pinned.items() if pin.about.object in problems]
+    for picture_id in lost:
+        digest = standing.pinned[picture_id].about.object
+        notes.append(
+            f"the pinned picture {picture_id} is {problems[digest]} and is planned as its sheet asks; "
+            f"restore object {digest} from a copy of the store, and the pin holds again"
+        )
+    for digest, problem in problems.items():
+        if repairing and problem != "missing":
+            store.quarantine(object_name(digest))
+    return lost
 
 
 def _read_parent(shelf: Shelf, notes: list[str], repairing: bool) -> Release | None:
@@ -96,7 +150,12 @@ def _quarantine_parts(shelf: Shelf, ref: ReleaseRef) -> None:
 
 
 def _look_up(
-    plan: Plan, parent: Release | None, store: Store | None, notes: list[str], repairing: bool
+    plan: Plan,
+    parent: Release | None,
+    standing: Standing,
+    store: Store | None,
+    notes: list[str],
+    repairing: bool,
 ) -> tuple[dict[str, Place | Entry], list[Item]]:
     """Where the plan's pictures are, and which are not there (or not whole)."""
     places: dict[str, Place | Entry] = {}
@@ -107,7 +166,9 @@ def _look_up(
         released = {entry.key: entry for entry in parent.content.entries}
         places.update((item.key, released[item.key]) for item in plan.items if item.key in released)
     for item in plan.items:
-        if item.key not in places:
+        if item.pin is not None:
+            places[item.key] = _pinned_place(places.get(item.key), standing.pinned[item.picture.id].about)
+        elif item.key not in places:
             record = recall_made(store, item.key)
             if record is not None:
                 places[item.key] = Place(
@@ -126,3 +187,10 @@ def _look_up(
             asked.add(item.key)
             pending.append(item)
     return places, pending
+
+
+def _pinned_place(released: Place | Entry | None, about: About) -> Place | Entry:
+    """Where a pinned picture is: its released entry, if that is the very picture."""
+    if released is not None and released.object == about.object:
+        return released
+    return Place(object=about.object, size=about.size, pixels=about.pixels)

@@ -26,6 +26,8 @@ class RunReport:
         waiting: pictures left for later by `--limit`.
         view: the folder with the pictures under their names.
         usage: what the engine measured of itself, such as `peak_bytes`.
+        undecided: changed pictures nobody approved yet, where that holds the release back.
+        proposal: the folder that shows what is held back.
     """
 
     catalog: str
@@ -43,6 +45,8 @@ class RunReport:
     view: Path | None
     notes: Sequence[str] = field(default_factory=tuple)
     usage: Mapping[str, int] = field(default_factory=dict)
+    undecided: Sequence[str] = field(default_factory=tuple)
+    proposal: Path | None = None
 
     @property
     def rejected(self) -> list[Fault]:
@@ -76,5 +80,7 @@ class RunReport:
             "view": str(self.view) if self.view else None,
             "notes": list(self.notes),
             "usage": dict(self.usage),
+            "undecided": list(self.undecided),
+            "proposal": str(self.proposal) if self.proposal else None,
             "exit_code": self.exit_code,
         }

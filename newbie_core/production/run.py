@@ -26,9 +26,10 @@ from typing import Any
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import Engine, Failed, Made, Outcome, generate, remarks_of, usage_of
+from newbie_core.generation import Engine, Failed, Made, Outcome, generate, recall_made, remarks_of, usage_of
 from newbie_core.images import software
-from newbie_core.plans import PlanOptions
+from newbie_core.plans import Item, PlanOptions
+from newbie_core.production.approval import undecided
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
 from newbie_core.production.history import measure
 from newbie_core.production.report import RunReport
@@ -44,14 +45,19 @@ from newbie_core.releases import (
     changes_page,
     encode_tables,
     mend_views,
+    propose,
     publish,
     rebuild_view,
     rejects_csv,
     sweep_views,
     view_folder,
+    withdraw,
 )
 from newbie_core.releases.manifest import content_digest, decode_manifest
+from newbie_core.review.candidates import keep_candidates, made_candidates, open_candidates, show_candidates
+from newbie_core.review.decisions import About, DecisionLog
 from newbie_core.review.release_sheet import release_sheet
+from newbie_core.review.standing import standing_of
 from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store
 
@@ -74,6 +80,7 @@ class RunOptions:
         limit: pictures made at most; the others wait for the next run.
         retry: only pictures that failed in the release that counts.
         republish: publish a content again that was rolled back from.
+        require_approval: hold the release back until every changed picture is approved; the catalog may ask too.
         wait_seconds: how long to wait for another run of the set.
     """
 
@@ -83,6 +90,7 @@ class RunOptions:
     limit: int | None = None
     retry: bool = False
     republish: bool = False
+    require_approval: bool = False
     wait_seconds: float = 0
 
 
@@ -102,8 +110,13 @@ class Run:
         stop: threading.Event,
     ) -> None:
         self.plan = draft.plan
-        self.pending = draft.pending if options.limit is None else draft.pending[: options.limit]
-        self.waiting = len(draft.pending) - len(self.pending)
+        asked = {item.key for item in draft.plan.items}
+        further = {item.key: item for item in draft.candidates if item.key not in asked}
+        further = {key: item for key, item in further.items() if recall_made(store, key) is None}
+        self._candidates = frozenset(further)
+        self.pending: list[Item] = [*draft.pending, *further.values()][: options.limit]
+        made_later = {item.key for item in draft.pending} - {item.key for item in self.pending}
+        self.waiting = len(made_later)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._draft = draft
         self._store = store
@@ -114,6 +127,8 @@ class Run:
         self._on_outcome = on_outcome
         self._stop = stop
         self._outcomes: list[Outcome] = []
+        self._undecided: list[str] = []
+        self._proposal: Path | None = None
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
 
@@ -148,10 +163,10 @@ class Run:
     @collecting_paused()
     def publish(self) -> RunReport:
         """Publish what the plan and the made pictures give, unless it is what counts already."""
-        made = [outcome for outcome in self._outcomes if isinstance(outcome, Made)]
-        failed = [
-            (outcome.job.id, outcome.reason) for outcome in self._outcomes if isinstance(outcome, Failed)
-        ]
+        outcomes = [outcome for outcome in self._outcomes if outcome.job.key not in self._candidates]
+        made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
+        failed = [(outcome.job.id, outcome.reason) for outcome in outcomes if isinstance(outcome, Failed)]
+        self._keep_candidates()
         places = dict(self._draft.places)
         for picture in made:
             places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
@@ -160,7 +175,7 @@ class Run:
         digest = self._digest_of(content)
         ref, is_new = self._publish_content(content, digest, parent, made)
         notes = list(self._draft.notes)
-        if ref is not None and content.entries and ref.digest != digest:
+        if ref is not None and content.entries and ref.digest != digest and not self._undecided:
             notes.append(
                 f"this content was rolled back from and is not published again; {ref.name} still counts. "
                 "Change the sheet, or use --republish"
@@ -192,6 +207,8 @@ class Run:
             view=view,
             notes=(*notes, *remarks_of(self._engine)),
             usage=usage_of(self._engine),
+            undecided=self._undecided,
+            proposal=self._proposal,
         )
 
     def _all_failed(self, failed: Sequence[tuple[str, str]], places: Mapping[str, Place | Entry]) -> set[str]:
@@ -212,6 +229,7 @@ class Run:
         if not content.entries and not self._options.plan.allow_empty:
             return current, False
         if current is not None and current.digest == digest and self._heal(content, current):
+            withdraw(self._shelf, self._root)
             return current, False
         if current is not None and not self._options.republish and self._was_rolled_back(digest):
             return current, False
@@ -221,9 +239,46 @@ class Run:
         }
         if rejected := self.plan.rejected():
             pages["rejects.csv"] = rejects_csv(rejected)
+        if self._is_held_back(content, parent):
+            self._proposal = propose(self._shelf, self._root, content, pages)
+            return current, False
         attestation = self._attestation(made)
         ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
+        withdraw(self._shelf, self._root)
         return ref, True
+
+    def _is_held_back(self, content: Content, parent: Release | None) -> bool:
+        """Whether approval is required and lacks; what was decided while pictures were made counts too."""
+        if not (self._options.require_approval or self.plan.catalog.settings.release.require_approval):
+            return False
+        decisions, _ = DecisionLog(self._store, self._shelf.set).read()
+        self._undecided = undecided(content, parent, standing_of(decisions))
+        return bool(self._undecided)
+
+    def _keep_candidates(self) -> None:
+        """Write down the candidates that are made, so that they are shown and kept."""
+        made = []
+        for item in self._draft.candidates:
+            record, picture = recall_made(self._store, item.key), item.picture
+            if record is not None:
+                about = About(
+                    key=item.key,
+                    pixels=record["pixels"],
+                    seed=picture.seed,
+                    object=record["object"],
+                    size=record["size"],
+                    prompt=item.prompt,
+                    width=picture.width,
+                    height=picture.height,
+                    recipe=self.plan.recipe(picture),
+                )
+                made.append((picture.id, about))
+        journal = self._store.candidates(self._shelf.set)
+        if made:
+            with self._store.deciding(self._shelf.set):
+                keep_candidates(journal, made)
+        listed = open_candidates(self._draft.standing, made_candidates(journal)) if made else ()
+        show_candidates(self._store, self._root, self._shelf.set, listed)
 
     def _was_rolled_back(self, digest: str) -> bool:
         latest = self._shelf.latest()

@@ -4,12 +4,15 @@ from newbie_core.releases.collect import Collection, collect
 from newbie_core.releases.compare import Difference, compare
 from newbie_core.releases.frame import to_frame
 from newbie_core.releases.manifest import Content, Entry, Manifest
+from newbie_core.releases.proposals import PROPOSAL, Proposal, propose, read_proposal, withdraw
 from newbie_core.releases.publish import Place, build_content, changes_page, encode_tables, publish
 from newbie_core.releases.shelf import Latest, Release, ReleaseRef, Shelf, sets
 from newbie_core.releases.verify import Damage, Verification, repair, verify
 from newbie_core.releases.views import (
+    CANDIDATES,
     build_view,
     mend_views,
+    picture_path,
     picture_paths,
     rebuild_view,
     rejects_csv,
@@ -18,6 +21,8 @@ from newbie_core.releases.views import (
 )
 
 __all__ = [
+    "CANDIDATES",
+    "PROPOSAL",
     "Collection",
     "Content",
     "Damage",
@@ -26,6 +31,7 @@ __all__ = [
     "Latest",
     "Manifest",
     "Place",
+    "Proposal",
     "Release",
     "ReleaseRef",
     "Shelf",
@@ -37,8 +43,11 @@ __all__ = [
     "compare",
     "encode_tables",
     "mend_views",
+    "picture_path",
     "picture_paths",
+    "propose",
     "publish",
+    "read_proposal",
     "rebuild_view",
     "rejects_csv",
     "repair",
@@ -47,4 +56,5 @@ __all__ = [
     "to_frame",
     "verify",
     "view_folder",
+    "withdraw",
 ]

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from newbie_core.errors import DamageError, MissingError, ReleaseError, StoreError
+from newbie_core.releases.proposals import PROPOSAL, read_proposal
 from newbie_core.releases.shelf import Shelf, sets
-from newbie_core.releases.views import view_folder
+from newbie_core.releases.views import CANDIDATES, view_folder
 from newbie_core.store import Store, object_name
 
 KEEP_DAYS = 7
@@ -86,11 +87,39 @@ def _live_objects(store: Store) -> set[str]:
             live.add(ref.manifest)
             live.update(release.manifest.parts().values())
             live.update(entry.object for entry in release.content.entries)
+        _keep_proposal(shelf, live)
+    _keep_decided(store, live)
     if any(problem for problem in _unreadable_records(store)):
         raise StoreError(
             "a release record is damaged; nothing was collected. Run `newbie verify`", code="E_GC_UNREADABLE"
         )
     return live
+
+
+def _keep_proposal(shelf: Shelf, live: set[str]) -> None:
+    try:
+        proposal = read_proposal(shelf)
+    except (DamageError, MissingError) as error:
+        raise StoreError(
+            f'the proposal of set "{shelf.set}" cannot be read ({error}); nothing was collected. '
+            "`newbie run` makes it again",
+            code="E_GC_UNREADABLE",
+        ) from None
+    if proposal is not None:
+        live.update(proposal.parts)
+        live.update(entry.object for entry in proposal.content.entries)
+
+
+def _keep_decided(store: Store, live: set[str]) -> None:
+    """Every picture that somebody decided about is needed, released or not."""
+    for journal in store.all_decisions():
+        records, damaged = journal.read()
+        if damaged:
+            raise StoreError(
+                f"{journal.name}: line {damaged[0]} is damaged; nothing was collected. Run `newbie verify --repair`",
+                code="E_GC_UNREADABLE",
+            )
+        live.update(record["object"] for record in records if "object" in record)
 
 
 def _unreadable_records(store: Store) -> list[str]:
@@ -130,7 +159,7 @@ def _find_views(store: Store, root: Path, found: Collection) -> None:
     for set_name in sets(store):
         shelf = Shelf(store, set_name)
         current = shelf.current()
-        kept = {*shelf.names()[-KEEP_VIEWS:], current.name if current else ""}
+        kept = {*shelf.names()[-KEEP_VIEWS:], current.name if current else "", PROPOSAL, CANDIDATES}
         parent = view_folder(root, set_name, "x").parent
         if parent.is_dir() and not (parent.is_symlink() or parent.parent.is_symlink()):
             folders = (place.name for place in parent.iterdir() if place.is_dir() and not place.is_symlink())

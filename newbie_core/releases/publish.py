@@ -20,6 +20,7 @@ from newbie_core.releases.manifest import (
 from newbie_core.releases.shelf import Release, ReleaseRef, Shelf
 
 _CHANGES_SHOWN = 500
+_SECTIONS = (("Added", "add"), ("Changed", "change"), ("Removed", "remove"), ("Pinned", "pinned"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +47,9 @@ def build_content(
     recipes: dict[str, Recipe] = {}
     entries: list[Entry] = []
     for item in plan.items:
-        picture, entry, place = item.picture, old.get(item.picture.id), places.get(item.key)
+        entry, place = old.get(item.picture.id), places.get(item.key)
         if place is not None and not _is_entry_of(entry, item, place):
-            settings = (picture.steps, picture.guidance, picture.negative)
-            if settings not in names:
-                recipe = plan.recipe(picture)
-                names[settings] = recipe_name(recipe)
-                recipes[names[settings]] = recipe
-            entries.append(_entry(item, place, names[settings]))
+            entries.append(_entry(item, place, _name_recipe(plan, item, names, recipes)))
         elif entry is not None:
             entries.append(entry)
     entries.extend(old[picture_id] for picture_id in (*plan.carried, *plan.held) if picture_id in old)
@@ -72,6 +68,22 @@ def build_content(
         rejected=_rejected_rows(plan.rejected()),
         failed=sorted(failed),
     )
+
+
+def _name_recipe(
+    plan: Plan, item: Item, names: dict[tuple[int, str, str], str], recipes: dict[str, Recipe]
+) -> str:
+    """The short name of the item's recipe, noted among `recipes`; `names` are those of today's settings."""
+    if item.pin is not None:
+        name = recipe_name(item.pin.recipe)
+        recipes[name] = item.pin.recipe
+        return name
+    settings = (item.picture.steps, item.picture.guidance, item.picture.negative)
+    if settings not in names:
+        recipe = plan.recipe(item.picture)
+        names[settings] = recipe_name(recipe)
+        recipes[names[settings]] = recipe
+    return names[settings]
 
 
 def _held(plan: Plan, parent: Release | None) -> dict[str, str]:
@@ -179,6 +191,7 @@ def explain(plan: Plan, parent: Release | None, content: Content) -> dict[str, A
         "change": [change.record() for change in plan.changes("change") if change.id in made],
         "remove": [change.record() for change in plan.changes("remove")],
         "held": dict(plan.held),
+        **({"pinned": [change.record() for change in pinned]} if (pinned := plan.pinned()) else {}),
     }
 
 
@@ -190,8 +203,8 @@ def changes_page(content: Content, plan: Plan, parent: Release | None) -> bytes:
     if parent is None:
         lines += [f"First release: {len(content.entries)} pictures.", ""]
     else:
-        for title, kind in (("Added", "add"), ("Changed", "change"), ("Removed", "remove")):
-            lines.extend(_change_lines(title, explanation[kind]))
+        for title, kind in _SECTIONS:
+            lines.extend(_change_lines(title, explanation.get(kind, ())))
     if plan.held:
         lines += [f"## Kept as they were ({len(plan.held)})", ""]
         lines.extend(

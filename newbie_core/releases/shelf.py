@@ -248,11 +248,12 @@ class Shelf:
 
 
 def sets(store: Store) -> list[str]:
-    """The names of all sets that have a release."""
+    """The names of all sets that have a release, or a proposal of one."""
     folders = {name.split("/")[1] for area in ("releases", "refs") for name in store.driver.names(area)}
     found = set()
     for folder in folders:
-        for name in (*store.driver.names(f"releases/{folder}"), f"refs/{folder}/LATEST"):
+        refs = (f"refs/{folder}/LATEST", f"refs/{folder}/PROPOSAL")
+        for name in (*store.driver.names(f"releases/{folder}"), *refs):
             try:
                 found.add(orjson.loads(unseal(store.driver.read(name), name))["set"])
             except (DamageError, MissingError):

@@ -284,9 +284,14 @@ def repair(store: Store, root: Path, found: Verification) -> list[str]:
         if name == "format.json" and store.mend_format():
             moved.append(name)
             continue
+        if name.startswith("decisions/"):
+            store.mend_decisions(name)
+            moved.append(name)
+            continue
         name = object_name(name) if len(name) == 64 else name
         is_part = name.startswith("objects/") and damage.release is not None and damage.id is None
         droppable = name.startswith(("objects/", "actions/", "memo/", "runs/", "trash/")) and not is_part
+        droppable = droppable or name.endswith("/PROPOSAL")
         if droppable and damage.problem != "missing" and store.driver.stat(name) is not None:
             store.quarantine(name)
             moved.append(name)

@@ -22,7 +22,9 @@ from newbie_core.releases.manifest import Entry
 from newbie_core.releases.shelf import Release, ReleaseRef, Shelf
 from newbie_core.store import Store, object_name, safe_name
 
-_HALF_MADE = re.compile(r"\.r[0-9]+\.[0-9a-f]{12}")
+CANDIDATES = "candidates"
+"""The folder beside the versions that shows candidates."""
+_HALF_MADE = re.compile(r"\.(?:r[0-9]+|proposal|candidates)\.[0-9a-f]{12}")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

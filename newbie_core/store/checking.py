@@ -11,8 +11,8 @@ from newbie_core.store.layout import (
     FORMAT,
     FORMAT_TEXT,
     JOURNAL,
+    JOURNALLED,
     NAMED,
-    RUNS,
     SEALED,
     TRASH,
     digest_of,
@@ -48,7 +48,7 @@ def _problem(name: str, data: bytes) -> Problem | None:
         return _object_problem(digest, data)
     if area not in SEALED:
         return "unexpected"
-    if area == RUNS and rest.endswith(f"/{JOURNAL}"):
+    if area in JOURNALLED and rest.endswith(f"/{JOURNAL}"):
         return "changed" if decode_lines(data)[1] else None
     return _record_problem(name, data)
 

@@ -1,4 +1,4 @@
-"""What happened in a run, line by line; each append is durable when it returns."""
+"""What happened in a run, or was decided, line by line; each append is durable when it returns."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ class Journal:
     def read(self) -> tuple[list[Any], list[int]]:
         """The records, and the numbers (from 1) of damaged lines; empty when nothing was written."""
         return decode_lines(self._bytes())
+
+    def torn_end(self) -> bytes:
+        """The unfinished last line that a killed writer left; empty when the journal ends well."""
+        tail = self._bytes().rpartition(b"\n")[2]
+        return tail if is_torn(tail) else b""
 
     def _mend(self) -> None:
         """End the line a killed writer left torn, so that the next record starts its own."""

@@ -5,6 +5,7 @@ objects/ab/cdef…                 bytes named by their sha256
 actions/ab/<key>                 what a job gave (sealed, droppable)
 releases/…  refs/…               published versions and pointers to them (sealed)
 runs/<run>/journal.jsonl         what happened, line by line
+decisions/<set>/journal.jsonl    what people decided about a set's pictures, line by line; beside it candidates/
 memo/…                           droppable caches (sealed)
 locks/…                          empty files that are flocked
 quarantine/…  trash/<time>/…     what was damaged, what nothing needs
@@ -22,10 +23,12 @@ from newbie_core.store.temporaries import TEMPORARIES
 
 FORMAT = "format.json"
 FORMAT_TEXT = b'{"format":1,"hash":"sha256"}\n'
-ACTIONS, LOCKS, MEMO, OBJECTS = "actions", "locks", "memo", "objects"
+ACTIONS, DECISIONS, LOCKS, MEMO, OBJECTS = "actions", "decisions", "locks", "memo", "objects"
 QUARANTINE, RUNS, TRASH, VIEWS = "quarantine", "runs", "trash", "views"
-SEALED = frozenset({ACTIONS, MEMO, RUNS, "releases", "refs"})
+SEALED = frozenset({ACTIONS, DECISIONS, MEMO, RUNS, "releases", "refs"})
 """Folders whose files are sealed records, journals aside."""
+JOURNALLED = frozenset({DECISIONS, RUNS})
+"""Folders with journals."""
 NAMED = frozenset({ACTIONS, MEMO})
 """Folders whose sealed files also carry their own name."""
 AREAS = SEALED | {FORMAT, LOCKS, OBJECTS, QUARANTINE, TRASH, TEMPORARIES, VIEWS}
@@ -62,6 +65,16 @@ def action_name(key: str) -> str:
 def journal_name(run_id: str) -> str:
     """The name of the journal of a run."""
     return f"{RUNS}/{safe_name(run_id)}/{JOURNAL}"
+
+
+def decisions_name(set_name: str) -> str:
+    """The name of the journal of a set's decisions."""
+    return f"{DECISIONS}/{safe_name(set_name)}/{JOURNAL}"
+
+
+def candidates_name(set_name: str) -> str:
+    """The name of the journal of a set's candidates."""
+    return f"{DECISIONS}/{safe_name(set_name)}/candidates/{JOURNAL}"
 
 
 def fan_out() -> list[str]:

@@ -19,19 +19,23 @@ from newbie_core.store.formats import make_store, mend_format, require_store
 from newbie_core.store.journals import Journal
 from newbie_core.store.layout import (
     ACTIONS,
+    DECISIONS,
     JOURNAL,
     LOCKS,
     MEMO,
+    QUARANTINE,
     RUNS,
     TRASH,
     UNCHECKED,
     action_name,
+    candidates_name,
+    decisions_name,
     journal_name,
 )
 from newbie_core.store.local import LocalDriver
 from newbie_core.store.names import safe_name
 from newbie_core.store.objects import Objects
-from newbie_core.store.records import seal_named, unseal_named
+from newbie_core.store.records import decode_lines, encode_line, seal_named, unseal_named
 
 
 class Store(Objects):
@@ -129,8 +133,23 @@ class Store(Objects):
         return Journal(self.driver, journal_name(run_id))
 
     def journals(self) -> Iterator[Journal]:
-        """Every journal in the store."""
-        for name in self.driver.names(RUNS):
+        """The journal of every run in the store."""
+        yield from self._journals(RUNS)
+
+    def decisions(self, set_name: str) -> Journal:
+        """The journal of what people decided about a set; it need not be there yet."""
+        return Journal(self.driver, decisions_name(set_name))
+
+    def candidates(self, set_name: str) -> Journal:
+        """The journal of a set's candidates; it need not be there yet."""
+        return Journal(self.driver, candidates_name(set_name))
+
+    def all_decisions(self) -> Iterator[Journal]:
+        """The journals of decisions and of candidates of every set."""
+        yield from self._journals(DECISIONS)
+
+    def _journals(self, area: str) -> Iterator[Journal]:
+        for name in self.driver.names(area):
             if name.endswith(f"/{JOURNAL}"):
                 yield Journal(self.driver, name)
 
@@ -143,6 +162,16 @@ class Store(Objects):
         with (
             self._locked(f"{LOCKS}/store", True, wait, "the store is being cleaned"),
             self._locked(lock, False, wait, f'another run is writing the set "{set_name}"'),
+        ):
+            yield
+
+    @contextlib.contextmanager
+    def deciding(self, set_name: str, *, wait: float = 10) -> Iterator[None]:
+        """Hold the right to decide about one set: short, and a run of the set may go on meanwhile."""
+        lock = f"{LOCKS}/decisions/{safe_name(set_name)}"
+        with (
+            self._locked(f"{LOCKS}/store", True, wait, "the store is being cleaned"),
+            self._locked(lock, False, wait, f'somebody else is deciding about the set "{set_name}"'),
         ):
             yield
 
@@ -172,6 +201,14 @@ class Store(Objects):
         for name in self.driver.names():
             if name.partition("/")[0] not in UNCHECKED:
                 yield name
+
+    def mend_decisions(self, name: str) -> None:
+        """Keep the whole lines of a damaged journal of decisions; the file as it was goes to quarantine."""
+        with self.collecting():
+            data = self.driver.read(name)
+            self.driver.replace(f"{QUARANTINE}/{name}", data)
+            records, _ = decode_lines(data)
+            self.driver.replace(name, b"".join(encode_line(record) for record in records))
 
     def mend_format(self) -> bool:
         """Write a damaged `format.json` again; False where it names another format."""

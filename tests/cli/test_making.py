@@ -10,10 +10,10 @@ FAULT_KEYS = {"file", "sheet", "row", "column", "header", "code", "message", "fi
 RUN_KEYS = {
     "catalog", "release", "digest", "new", "generated", "reused", "removed", "held", "waiting", "failed",
     "rejected", "warnings", "infos", "seconds", "view", "notes", "usage",
-    "exit_code",
+    "undecided", "proposal", "exit_code",
 }  # fmt: skip
 PLAN_KEYS = {
-    "catalog", "release", "digest", "engine", "add", "change", "remove", "keep", "held", "disabled", "excluded",
+    "catalog", "release", "digest", "engine", "add", "change", "remove", "keep", "held", "pinned", "disabled", "excluded",
     "to_generate", "estimate_seconds", "rejected", "warnings", "infos", "notes",
 }  # fmt: skip
 

@@ -94,7 +94,12 @@ def test_every_dependency_has_its_line():
 
 def test_every_setting_is_documented():
     text = (ROOT / "docs" / "catalog.md").read_text()
-    nested = {"picture": "picture.steps", "engine": "engine.name", "limits": "limits.rows"}
+    nested = {
+        "picture": "picture.steps",
+        "engine": "engine.name",
+        "limits": "limits.rows",
+        "release": "release.require_approval",
+    }
     for name in Settings.__dataclass_fields__:
         assert f"`{nested.get(name, name)}`" in text, name
 
