@@ -296,6 +296,7 @@ class Run:
             "remarks": remarks_of(self._engine),
             "timings": measure(made, self.plan.engine.fingerprint),
             "files": dict(self.plan.catalog.files),
+            "tables": list(self.plan.catalog.table_order()),
             "rejected": [fault.record() for fault in self.plan.rejected()],
         }
 
