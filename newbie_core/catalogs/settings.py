@@ -33,8 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from newbie_core.catalogs.outlets import Channel, read_channels, read_labels, read_rights
 from newbie_core.digests import decimal_text
 from newbie_core.errors import CatalogError, Fault
+from newbie_core.rights import Statement
 from newbie_core.spelling import nearest
 
 SETTINGS_FILE = "catalog.toml"
@@ -97,6 +99,9 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     defaults: Mapping[str, str] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    sillytavern: Mapping[str, str] = field(default_factory=dict)
+    rights: tuple[Statement, ...] = ()
 
     def flat(self) -> dict[str, str]:
         """What may decide pixels, as `picture.steps` → "28": kept with a release to explain the next change."""
@@ -221,7 +226,7 @@ class _Reader:
 
 _TOP_KEYS = (
     "name", "title", "workbook", "pictures", "lookup", "template", "columns", "exclude", "encoding", "merged",
-    "shrink_limit", "picture", "engine", "defaults", "limits",
+    "shrink_limit", "picture", "engine", "defaults", "limits", "channels", "sillytavern", "rights",
 )  # fmt: skip
 
 
@@ -260,6 +265,9 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
             rows=reader.whole(limits, "rows", LimitSettings().rows, 1, 1_048_576, "limits."),
             columns=reader.whole(limits, "columns", LimitSettings().columns, 1, 16_384, "limits."),
         ),
+        channels=read_channels(reader, table),
+        sillytavern=read_labels(reader, table),
+        rights=read_rights(reader, table),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-KINDS = ("folder", "zip")
+KINDS = ("folder", "zip", "renpy", "sillytavern", "datapackage")
 
 _EXAMPLES = """\
 examples:
   newbie export cast.xlsx --to cast.zip --profile public
   newbie export cast.xlsx@r000012 --to out --pattern "{character}/{expression}.png" --only 'aria/*'
+  newbie export catalogs/brand --to shop --channel avatar --channel merch --commercial
+  newbie export cast.xlsx --to game --as renpy
 """
 
 
@@ -34,6 +36,16 @@ def add_export(export: argparse.ArgumentParser) -> None:
         "--profile", choices=("private", "public"), default="private", help="public leaves prompts out"
     )
     export.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids to copy")
+    export.add_argument(
+        "--channel",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a form of the pictures: avatar, poster, merch, or one of catalog.toml; may be repeated",
+    )
+    export.add_argument(
+        "--commercial", action="store_true", help="refuse pictures that are not cleared for commercial use"
+    )
     export.add_argument(
         "--pattern", metavar="TEXT", help='names of the files, such as "{character}/{expression}.png"'
     )

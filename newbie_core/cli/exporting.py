@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from newbie_core.catalogs.settings import SETTINGS_FILE, Settings, load_settings
 from newbie_core.cli.output import print_json, result, say
 from newbie_core.cli.places import needed_store, set_name_of
-from newbie_core.delivery import Order, deliver, read_pattern
+from newbie_core.delivery import Order, deliver, find_channels, read_pattern
 from newbie_core.errors import DeliveryError, ReleaseError
 from newbie_core.releases import Shelf
 
@@ -15,7 +16,9 @@ from newbie_core.releases import Shelf
 def export(given: argparse.Namespace) -> int:
     """Copy a version of a set to a new place; the exit code."""
     catalog, version = split_version(given.catalog, given.release)
+    settings = _settings(Path(catalog))
     pattern = read_pattern(given.pattern) if given.pattern is not None else None
+    channels = find_channels(given.channel, settings.channels)
     with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(catalog, store))
         ref = shelf.ref(version) if version else shelf.current()
@@ -27,6 +30,10 @@ def export(given: argparse.Namespace) -> int:
             profile=given.profile,
             only=tuple(given.only),
             pattern=pattern,
+            channels=channels,
+            labels=settings.sillytavern,
+            statements=settings.rights,
+            is_commercial=given.commercial,
         )
         delivered = deliver(shelf, ref, order)
     if given.json:
@@ -44,6 +51,13 @@ def export(given: argparse.Namespace) -> int:
     for note in delivered.notes:
         say(f"note: {note}")
     return 0
+
+
+def _settings(catalog: Path) -> Settings:
+    """The catalog's settings where it is a folder; a set's bare name has the usual ones."""
+    if not catalog.is_dir():
+        return Settings(name=catalog.stem)
+    return load_settings(catalog / SETTINGS_FILE, name=catalog.resolve().name)
 
 
 def split_version(catalog: str, release: str | None) -> tuple[str, str | None]:

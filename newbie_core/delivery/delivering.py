@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+from newbie_core.catalogs import Channel
+from newbie_core.delivery.channels import in_channel
+from newbie_core.delivery.datapackage import package_layout
 from newbie_core.delivery.fields import describe
-from newbie_core.delivery.layouts import File, Layout, Written, folder_layout
+from newbie_core.delivery.layouts import RIGHTS, Commission, File, Layout, Written, folder_layout
 from newbie_core.delivery.names import Pattern
 from newbie_core.delivery.places import new_place, refuse_existing
+from newbie_core.delivery.renpy import renpy_layout
+from newbie_core.delivery.rights import licences_behind, require_commercial, rights_page
+from newbie_core.delivery.sillytavern import sillytavern_layout
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import ReleaseError
-from newbie_core.images import public_texts, retag
+from newbie_core.images import public_texts, read_texts, retag
 from newbie_core.images.record import Profile
 from newbie_core.releases import Entry, Release, ReleaseRef, Shelf
+from newbie_core.rights import Statement
 
-Kind = Literal["folder", "zip"]
-KINDS: tuple[str, ...] = get_args(Kind)
+Kind = Literal["folder", "zip", "renpy", "sillytavern", "datapackage"]
+
+_LAYOUTS: Mapping[Kind | None, Callable[[Commission], Layout]] = {
+    None: folder_layout,
+    "folder": folder_layout,
+    "zip": folder_layout,
+    "renpy": renpy_layout,
+    "sillytavern": sillytavern_layout,
+    "datapackage": package_layout,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +46,10 @@ class Order:
         kind: None takes a zip file for a name that ends so, else a folder.
         only: globs on picture ids; none takes all.
         pattern: names of the files; None keeps the names of a version's view.
+        channels: the forms of each picture; none leaves it as it is.
+        labels: expressions of the sheet → SillyTavern's labels, before the usual ones.
+        statements: what people state of licences, before what the release tells.
+        is_commercial: refuse pictures that are not cleared for commercial use.
     """
 
     to: Path
@@ -38,6 +57,10 @@ class Order:
     profile: Profile = "private"
     only: tuple[str, ...] = ()
     pattern: Pattern | None = None
+    channels: tuple[Channel, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    statements: tuple[Statement, ...] = ()
+    is_commercial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +78,28 @@ def deliver(shelf: Shelf, ref: ReleaseRef, order: Order) -> Delivered:
 
     Raises:
         ReleaseError: the place exists already, or nothing matches `only`.
-        DeliveryError: names that cannot be given.
+        DeliveryError: names that cannot be given, or pictures that are not cleared.
         DamageError: a picture is damaged; nothing is left behind.
         StoreError: the place cannot be written.
     """
     refuse_existing(order.to)
     release = shelf.read(ref)
-    pictures = describe(shelf, release, _chosen(release, order.only))
-    layout = folder_layout(shelf, release, pictures, profile=order.profile, pattern=order.pattern)
-    _write(shelf, layout, order)
+    entries = _chosen(release, order.only)
+    licences = licences_behind(shelf, release, entries, order.statements)
+    if order.is_commercial:
+        require_commercial(release, entries, licences)
+    layout = _LAYOUTS[order.kind](
+        Commission(
+            shelf=shelf,
+            release=release,
+            pictures=describe(shelf, release, entries),
+            profile=order.profile,
+            pattern=order.pattern,
+            channels=order.channels,
+            labels=order.labels,
+        )
+    )
+    _write(shelf, layout, order, rights_page(entries, release, licences, order.profile))
     return Delivered(
         pictures=len({file.picture.entry.id for file in layout.files}),
         files=len(layout.files),
@@ -83,7 +119,7 @@ def _chosen(release: Release, only: Sequence[str]) -> list[Entry]:
     return chosen
 
 
-def _write(shelf: Shelf, layout: Layout, order: Order) -> None:
+def _write(shelf: Shelf, layout: Layout, order: Order, rights: bytes) -> None:
     packed = order.kind == "zip" or (order.kind != "folder" and order.to.suffix.lower() == ".zip")
     with new_place(order.to, packed=packed) as place:
         written = []
@@ -93,8 +129,12 @@ def _write(shelf: Shelf, layout: Layout, order: Order) -> None:
             written.append(Written(file=file, sha256=digest_bytes(data), bytes=len(data)))
         for name, data in layout.pages(written):
             place.write(name, data)
+        place.write(RIGHTS, rights)
 
 
 def _bytes_of(shelf: Shelf, file: File, profile: Profile) -> bytes:
     data = shelf.store.get(file.picture.entry.object)
+    if file.channel is not None:
+        text = read_texts(data) if profile == "private" else public_texts(data)
+        return in_channel(data, file.channel, text=text)
     return data if profile == "private" else retag(data, public_texts(data))

@@ -14,13 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
-
-from newbie_core.errors import DamageError, MissingError
 from newbie_core.plans import TableValues
-from newbie_core.releases import Entry, Release, Shelf
+from newbie_core.releases import Entry, Release, Shelf, read_attestation
 
 USUAL_ORDER = ("characters", "expressions", "outfits", "backgrounds", "styles", "sizes")
 """The order of tables in ids, where a release does not tell."""
@@ -42,18 +38,9 @@ class Described:
 def describe(shelf: Shelf, release: Release, entries: Sequence[Entry]) -> list[Described]:
     """The pictures with their fields, in their order."""
     tables = shelf.tables(release.manifest)
-    order = table_order(release, tables, attestation_of(shelf, release).get("tables"))
+    order = table_order(release, tables, read_attestation(shelf, release).get("tables"))
     numbers = {entry.id: number for number, entry in enumerate(release.content.entries, 1)}
     return [_described(release, entry, numbers[entry.id], order, tables) for entry in entries]
-
-
-def attestation_of(shelf: Shelf, release: Release) -> dict[str, Any]:
-    """The release's attestation; nothing where it cannot be read."""
-    try:
-        found = orjson.loads(shelf.store.get(release.manifest.attestation))
-    except (MissingError, DamageError, orjson.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def table_order(release: Release, tables: Mapping[str, TableValues], told: object) -> tuple[str, ...]:

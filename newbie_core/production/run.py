@@ -26,7 +26,7 @@ from typing import Any
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import Engine, Failed, Made, Outcome, generate, remarks_of, usage_of
+from newbie_core.generation import Engine, Failed, Made, Outcome, generate, licences_of, remarks_of, usage_of
 from newbie_core.images import software
 from newbie_core.plans import PlanOptions
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
@@ -45,6 +45,7 @@ from newbie_core.releases import (
     encode_tables,
     mend_views,
     publish,
+    read_rights,
     rebuild_view,
     rejects_csv,
     sweep_views,
@@ -52,6 +53,7 @@ from newbie_core.releases import (
 )
 from newbie_core.releases.manifest import content_digest, decode_manifest
 from newbie_core.review.release_sheet import release_sheet
+from newbie_core.rights import stated
 from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store
 
@@ -221,7 +223,7 @@ class Run:
         }
         if rejected := self.plan.rejected():
             pages["rejects.csv"] = rejects_csv(rejected)
-        attestation = self._attestation(made)
+        attestation = self._attestation(made) | {"rights": self._rights(content, parent)}
         ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
         return ref, True
 
@@ -299,6 +301,18 @@ class Run:
             "tables": list(self.plan.catalog.table_order()),
             "rejected": [fault.record() for fault in self.plan.rejected()],
         }
+
+    def _rights(self, content: Content, parent: Release | None) -> dict[str, list[dict[str, str]]]:
+        """The licences behind the content's pictures, by the fingerprint of what made them.
+
+        Those of pictures kept from before are what the parent tells of them.
+        """
+        fingerprint = self.plan.engine.fingerprint
+        before = read_rights(self._shelf, parent) if parent else {}
+        licences = stated(licences_of(self._engine), self.plan.catalog.settings.rights)
+        known = {**before, fingerprint: licences}
+        used = {recipe.engine for recipe in content.recipes.values()}
+        return {name: [licence.record() for licence in known[name]] for name in sorted(used & known.keys())}
 
     def _journal(self, record: dict[str, Any]) -> None:
         self._store.journal(self.run_id).append(

@@ -30,7 +30,7 @@ def test_a_pattern_names_the_files_of_a_folder_and_its_list(export, tmp_path):
     done = export(pattern=read_pattern("{character}/{version}-{expression}.png"))
     assert (done.pictures, done.files) == (4, 4)
     names = [f"{who}/r000001-{face}.png" for who in ("aria", "ren") for face in ("happy", "sad")]
-    assert files_in(tmp_path / "out") == sorted([*names, "contact-sheet.png", "release.json"])
+    assert files_in(tmp_path / "out") == sorted([*names, "contact-sheet.png", "release.json", "rights.json"])
     listed = json.loads((tmp_path / "out/release.json").read_bytes())["pictures"]
     assert [row["file"] for row in listed] == names
 
