@@ -15,7 +15,7 @@ from newbie_core.cli import main
 from tests.catalogs.building import make_catalog
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "delivery.md").read_text()
-COMMANDS = [line for line in re.findall(r"^newbie export .*", TEXT, re.M)]
+COMMANDS = re.findall(r"^newbie export .*", TEXT, re.M)
 
 
 @pytest.fixture(scope="module")
