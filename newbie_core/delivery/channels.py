@@ -96,16 +96,19 @@ def cover_box(size: tuple[int, int], target: tuple[int, int]) -> Box:
     """The largest part of the target's shape, from the picture's middle."""
     scale = min(size[0] / target[0], size[1] / target[1])
     width, height = target[0] * scale, target[1] * scale
-    left, top = (size[0] - width) / 2, (size[1] - height) / 2
-    return left, top, left + width, top + height
+    return _inside(size, (size[0] - width) / 2, (size[1] - height) / 2, width, height)
 
 
 def head_box(size: tuple[int, int], target: tuple[int, int]) -> Box:
     """A part of the target's shape around where the head is: in the middle, just below the top."""
     height = min(size[1] * HEAD_HEIGHT, size[0] * target[1] / target[0])
     width = height * target[0] / target[1]
-    left, top = (size[0] - width) / 2, size[1] * HEAD_TOP
-    return left, top, left + width, top + height
+    return _inside(size, (size[0] - width) / 2, size[1] * HEAD_TOP, width, height)
+
+
+def _inside(size: tuple[int, int], left: float, top: float, width: float, height: float) -> Box:
+    """The box as far as it lies in the picture: rounding may put it a hair outside."""
+    return max(0.0, left), max(0.0, top), min(size[0], left + width), min(size[1], top + height)
 
 
 def _on_background(image: Image, channel: Channel) -> Image:

@@ -38,17 +38,18 @@ def licences_behind(
 
 def _told_elsewhere(shelf: Shelf, release: Release, wanted: set[str]) -> dict[str, list[Licence]]:
     """What other releases tell of these fingerprints, else the parts of the engine a release was made with."""
-    found = _from_parts(release, wanted)
+    told: dict[str, list[Licence]] = {}
+    parts = _from_parts(release, wanted)
     for ref in shelf.refs():
-        if wanted <= found.keys():
+        if wanted <= told.keys():
             break
         try:
             other = shelf.read(ref)
         except (DamageError, MissingError):
             continue
-        told = {name: each for name, each in read_rights(shelf, other).items() if name in wanted and each}
-        found = {**_from_parts(other, wanted), **found, **told}
-    return found
+        told |= {name: found for name, found in read_rights(shelf, other).items() if name in wanted and found}
+        parts |= _from_parts(other, wanted)
+    return parts | told
 
 
 def _from_parts(release: Release, wanted: set[str]) -> dict[str, list[Licence]]:
