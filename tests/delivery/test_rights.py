@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from newbie_core.delivery import Order, deliver
-from newbie_core.delivery.rights import licences_behind
-from newbie_core.digests import canonical_json
+from newbie_core.delivery.rights import licences_behind, require_commercial
+from newbie_core.digests import canonical_json, digest_value
 from newbie_core.engines.licences import engine_licence, weights_licence
 from newbie_core.engines.newbie import NANO_FOLDER
 from newbie_core.errors import DeliveryError
@@ -103,14 +103,24 @@ def without_rights(shelf: Shelf):
     return replace(release, manifest=replace(release.manifest, attestation=attestation))
 
 
-def test_an_older_release_is_told_by_the_parts_of_its_engine(tmp_path, store, shelf):
+def test_an_older_release_is_told_by_the_parts_of_its_engine(shelf):
     old = without_rights(shelf)
     assert read_rights(shelf, old) == {}
     (drawn,) = licences_behind(shelf, old, old.content.entries, ()).values()
     assert [(each.name, each.commercial) for each in drawn] == [("sketch", "yes")]
-    mine = weighty(tmp_path, store)
-    parts = mine.read(mine.current()).content.engine
-    assert parts["weights/own.safetensors"] == "ab" * 32
+
+
+def test_the_weights_of_an_older_release_are_listed_and_not_cleared(shelf):
+    old = without_rights(shelf)
+    engine = {"engine": "newbie", "vae/ae.safetensors": "ef" * 32, "dtype": "float32"}
+    recipes = {
+        name: replace(recipe, engine=digest_value(engine)) for name, recipe in old.content.recipes.items()
+    }
+    old = replace(old, content=replace(old.content, engine=engine, recipes=recipes))
+    (found,) = licences_behind(shelf, old, old.content.entries, ()).values()
+    assert found == [Licence(part="vae", name="ae.safetensors", digest="ef" * 32)]
+    with pytest.raises(DeliveryError, match="vae/ae.safetensors"):
+        require_commercial(old, old.content.entries, {digest_value(engine): found})
 
 
 def test_a_public_copy_names_no_file_digest_or_contract(tmp_path, store):
