@@ -119,7 +119,7 @@ def test_the_weights_of_an_older_release_are_listed_and_not_cleared(shelf):
     old = replace(old, content=replace(old.content, engine=engine, recipes=recipes))
     (found,) = licences_behind(shelf, old, old.content.entries, ()).values()
     assert found == [Licence(part="vae", name="ae.safetensors", digest="ef" * 32)]
-    with pytest.raises(DeliveryError, match="vae/ae.safetensors"):
+    with pytest.raises(DeliveryError, match=r"vae/ae\.safetensors"):
         require_commercial(old, old.content.entries, {digest_value(engine): found})
 
 
