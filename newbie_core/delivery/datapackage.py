@@ -56,7 +56,7 @@ def package_layout(work: Commission) -> Layout:
 
 def _columns(work: Commission) -> dict[str, dict[str, object]]:
     """The table's columns with their schema, in their order."""
-    sha256 = {"type": "string", "constraints": {"pattern": "[0-9a-f]{64}"}}
+    sha256: dict[str, object] = {"type": "string", "constraints": {"pattern": "[0-9a-f]{64}"}}
     columns: dict[str, dict[str, object]] = {
         "id": {"type": "string", "constraints": {"required": True}},
         "file": {"type": "string", "constraints": {"required": True, "unique": True}},
