@@ -8,7 +8,8 @@ The tree::
     │   ├── CatalogError        catalog.toml, with its faults
     │   ├── TemplateError       a Jinja template, with its line
     │   ├── PromptError         an XML prompt, with its line
-    │   └── PlanError           a plan that must not be carried out as it is
+    │   ├── PlanError           a plan that must not be carried out as it is
+    │   └── DeliveryError       an export that cannot be made as it is asked for
     ├── SandboxError            a limited child process ran into its limits
     ├── EngineError             an engine cannot work at all
     │   ├── EngineChoiceError   exit code 2: no such engine, or no such option
@@ -148,6 +149,12 @@ class PlanError(InputError):
     """A plan that must not be carried out as it is: it shrinks, is empty, or asks what the engine cannot do."""
 
     code = "E_PLAN"
+
+
+class DeliveryError(InputError):
+    """An export that cannot be made as it is asked for: names, channels, rights."""
+
+    code = "E_EXPORT"
 
 
 class SandboxError(NewbieError):

@@ -21,6 +21,7 @@ from newbie_core.digests import digest_bytes, digest_value
 from newbie_core.errors import NewbieError, PictureError
 from newbie_core.images import DRAWN, TRAINED, PictureRecord, embed, encode_png, has_picture, pixel_digest
 from newbie_core.plans import Capabilities, EngineIdentity, Job
+from newbie_core.rights import ENGINE_PART, Licence
 from newbie_core.store import Store
 
 if TYPE_CHECKING:
@@ -58,6 +59,21 @@ class MeasuresItself(Protocol):
 
     def remarks(self) -> Sequence[str]:
         """What people should know of pictures it made all the same: a prompt that was cut, say."""
+
+
+class StatesRights(Protocol):
+    """An engine may also say under which licences its pictures come about; a release keeps it."""
+
+    def licences(self) -> Sequence[Licence]:
+        """Its own licence and those of its weights and adapters."""
+
+
+def licences_of(engine: Engine) -> list[Licence]:
+    """What the engine says of licences; of one that says nothing, that nobody knows."""
+    if hasattr(engine, "licences"):
+        return list(cast(StatesRights, engine).licences())
+    identity = engine.identity()
+    return [Licence(part=ENGINE_PART, name=identity.name, digest=identity.fingerprint)]
 
 
 def usage_of(engine: Engine) -> dict[str, int]:
@@ -284,6 +300,7 @@ __all__ = [
     "NewbieError",
     "Outcome",
     "generate",
+    "licences_of",
     "recall_made",
     "record_of",
     "remarks_of",

@@ -33,8 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from newbie_core.catalogs.outlets import Channel, read_channels, read_labels, read_rights
 from newbie_core.digests import decimal_text
 from newbie_core.errors import CatalogError, Fault
+from newbie_core.rights import Statement
 from newbie_core.spelling import nearest
 
 SETTINGS_FILE = "catalog.toml"
@@ -105,6 +107,9 @@ class Settings:
     defaults: Mapping[str, str] = field(default_factory=dict)
     limits: LimitSettings = field(default_factory=LimitSettings)
     release: ReleaseSettings = field(default_factory=ReleaseSettings)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    sillytavern: Mapping[str, str] = field(default_factory=dict)
+    rights: tuple[Statement, ...] = ()
 
     def flat(self) -> dict[str, str]:
         """What may decide pixels, as `picture.steps` → "28": kept with a release to explain the next change."""
@@ -239,6 +244,7 @@ class _Reader:
 _TOP_KEYS = (
     "name", "title", "workbook", "pictures", "lookup", "template", "columns", "exclude", "encoding", "merged",
     "shrink_limit", "picture", "engine", "defaults", "limits", "release",
+    "channels", "sillytavern", "rights",
 )  # fmt: skip
 
 
@@ -278,6 +284,9 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
             columns=reader.whole(limits, "columns", LimitSettings().columns, 1, 16_384, "limits."),
         ),
         release=_read_release(reader, reader.table(table, "release")),
+        channels=read_channels(reader, table),
+        sillytavern=read_labels(reader, table),
+        rights=read_rights(reader, table),
     )
 
 

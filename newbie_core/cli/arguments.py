@@ -7,6 +7,7 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from newbie_core.cli.export_arguments import add_export
 from newbie_core.cli.model_arguments import add_model_commands
 from newbie_core.cli.nano_commands import add_nano
 
@@ -111,15 +112,7 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     gc.add_argument(
         "--keep-days", type=_days, default=7, metavar="N", help="keep unreleased pictures so long"
     )
-    export = _command(commands, "export", "copy a version out under readable names", catalog=True)
-    export.add_argument(
-        "--to", type=Path, required=True, metavar="PLACE", help="a new folder, or a new .zip file"
-    )
-    export.add_argument("--release", metavar="NAME", help="a version (default: the one that counts)")
-    export.add_argument(
-        "--profile", choices=("private", "public"), default="private", help="public leaves prompts out"
-    )
-    export.add_argument("--only", action="append", default=[], metavar="GLOB", help="picture ids to copy")
+    add_export(_command(commands, "export", "copy a version out under readable names", catalog=True))
 
 
 def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -350,19 +350,9 @@ def _gc(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _export(given: argparse.Namespace, _stop: StopSignals) -> int:
-    from newbie_core.cli.exporting import export_release
+    from newbie_core.cli.exporting import export
 
-    with needed_store(given.store) as store:
-        shelf = Shelf(store, set_name_of(given.catalog, store))
-        ref = shelf.ref(given.release) if given.release else shelf.current()
-        if ref is None:
-            raise ReleaseError(f'set "{shelf.set}" has no release yet; `newbie run` makes one')
-        count = export_release(shelf, ref, given.to, profile=given.profile, only=tuple(given.only))
-    if given.json:
-        print_json({"catalog": shelf.set, "release": ref.name, "pictures": count, "to": str(given.to)})
-    else:
-        result(f"{shelf.set} {ref.name}: {count} pictures copied to {given.to}")
-    return 0
+    return export(given)
 
 
 def _plan_options(given: argparse.Namespace) -> PlanOptions:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.digests import digest_value
+from newbie_core.engines.licences import RELEASED_DIM, RELEASED_LAYERS, engine_licence, weights_licence
 from newbie_core.errors import EngineChoiceError, PictureError
 from newbie_core.plans import Capabilities, EngineIdentity, Job
+from newbie_core.rights import Licence
 from newbie_core.spelling import nearest
 
 if TYPE_CHECKING:
@@ -195,6 +197,29 @@ class NewbieEngine:
             self._pipeline.denoise(positive, negative, recipe, job.seed, on_step=on_step)
         )
 
+    def licences(self) -> Sequence[Licence]:
+        """Of the engine, of each weight file by where it comes from, and of each adapter, which nobody knows."""
+        parts, sizes = self.identity().parts, self._pipeline.stages.sizes.transformer
+        released = (sizes.dim, sizes.n_layers) == (RELEASED_DIM, RELEASED_LAYERS)
+        return [
+            engine_licence("newbie"),
+            *(
+                weights_licence(
+                    part,
+                    path.name,
+                    parts[f"{part}/{path.name}"],
+                    shipped=path.resolve().is_relative_to(NANO_FOLDER),
+                    released=released,
+                )
+                for part, found in self._pipeline.files.parts.items()
+                for path in found.files
+            ),
+            *(
+                Licence(part="adapter", name=adapter.file.name, digest=adapter.digest)
+                for adapter, _ in self._adapters
+            ),
+        ]
+
     def usage(self) -> Mapping[str, int]:
         """Peak memory, measured and as it was predicted for the largest picture, and texts encoded."""
         if self._memory is None:
@@ -363,7 +388,11 @@ def parse_adapters(text: str) -> list[tuple[str, float, float | None]]:
 
 def _model_name(dim: int, layers: int) -> str:
     """What pictures call their model: from its sizes, so that a folder's name changes nothing."""
-    return "NewBie-image-Exp0.1" if (dim, layers) == (2304, 36) else f"NextDiT {dim}x{layers}"
+    return (
+        "NewBie-image-Exp0.1"
+        if (dim, layers) == (RELEASED_DIM, RELEASED_LAYERS)
+        else f"NextDiT {dim}x{layers}"
+    )
 
 
 def _plain(value: object) -> object:

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from newbie_core.engines.licences import engine_licence
 from newbie_core.errors import NewbieError, PictureError
 from newbie_core.plans import Capabilities, EngineIdentity, Job
 from newbie_core.prompts.document import Block, Prompt, position_point
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from newbie_core.drawing import Figure
+    from newbie_core.rights import Licence
 
 _WORD_POINTS = {
     "left": (0.28, None),
@@ -61,6 +63,10 @@ class SketchEngine:
             "machine": platform.machine(),
             "system": platform.system(),
         }
+
+    def licences(self) -> Sequence[Licence]:
+        """Its own; it has no weights."""
+        return [engine_licence("sketch")]
 
     def pictures(self, jobs: Sequence[Job]) -> Iterator[Image | PictureError]:
         """One drawing a job, in order."""

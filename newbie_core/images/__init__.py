@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from newbie_core.images.chunks import retag
 from newbie_core.images.errors import ImageError
+from newbie_core.images.formats import encode_as, read_texts
 from newbie_core.images.infotext import infotext, parse_infotext
 from newbie_core.images.pixels import decode, has_picture, pixel_digest
 from newbie_core.images.png import encode_png
@@ -27,6 +28,7 @@ __all__ = [
     "PictureRecord",
     "decode",
     "embed",
+    "encode_as",
     "encode_png",
     "has_picture",
     "infotext",
@@ -34,6 +36,7 @@ __all__ = [
     "pixel_digest",
     "public_texts",
     "read_record",
+    "read_texts",
     "retag",
     "software",
 ]

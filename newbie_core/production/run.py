@@ -26,7 +26,17 @@ from typing import Any
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import Engine, Failed, Made, Outcome, generate, recall_made, remarks_of, usage_of
+from newbie_core.generation import (
+    Engine,
+    Failed,
+    Made,
+    Outcome,
+    generate,
+    licences_of,
+    recall_made,
+    remarks_of,
+    usage_of,
+)
 from newbie_core.images import software
 from newbie_core.plans import Item, PlanOptions
 from newbie_core.production.approval import undecided
@@ -47,6 +57,7 @@ from newbie_core.releases import (
     mend_views,
     propose,
     publish,
+    read_rights,
     rebuild_view,
     rejects_csv,
     sweep_views,
@@ -58,6 +69,7 @@ from newbie_core.review.candidates import keep_candidates, made_candidates, open
 from newbie_core.review.decisions import About, DecisionLog
 from newbie_core.review.release_sheet import release_sheet
 from newbie_core.review.standing import standing_of
+from newbie_core.rights import stated
 from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store
 
@@ -243,6 +255,7 @@ class Run:
             self._proposal = propose(self._shelf, self._root, content, pages)
             return current, False
         attestation = self._attestation(made)
+        attestation = self._attestation(made) | {"rights": self._rights(content, parent)}
         ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
         withdraw(self._shelf, self._root)
         return ref, True
@@ -351,8 +364,21 @@ class Run:
             "remarks": remarks_of(self._engine),
             "timings": measure(made, self.plan.engine.fingerprint),
             "files": dict(self.plan.catalog.files),
+            "tables": list(self.plan.catalog.table_order()),
             "rejected": [fault.record() for fault in self.plan.rejected()],
         }
+
+    def _rights(self, content: Content, parent: Release | None) -> dict[str, list[dict[str, str]]]:
+        """The licences behind the content's pictures, by the fingerprint of what made them.
+
+        Those of pictures kept from before are what the parent tells of them.
+        """
+        fingerprint = self.plan.engine.fingerprint
+        before = read_rights(self._shelf, parent) if parent else {}
+        licences = stated(licences_of(self._engine), self.plan.catalog.settings.rights)
+        known = {**before, fingerprint: licences}
+        used = {recipe.engine for recipe in content.recipes.values()}
+        return {name: [licence.record() for licence in known[name]] for name in sorted(used & known.keys())}
 
     def _journal(self, record: dict[str, Any]) -> None:
         self._store.journal(self.run_id).append(

@@ -3,6 +3,7 @@
 from newbie_core.releases.collect import Collection, collect
 from newbie_core.releases.compare import Difference, compare
 from newbie_core.releases.frame import to_frame
+from newbie_core.releases.licences import read_attestation, read_rights
 from newbie_core.releases.manifest import Content, Entry, Manifest
 from newbie_core.releases.proposals import PROPOSAL, Proposal, propose, read_proposal, withdraw
 from newbie_core.releases.publish import Place, build_content, changes_page, encode_tables, publish
@@ -48,6 +49,8 @@ __all__ = [
     "propose",
     "publish",
     "read_proposal",
+    "read_attestation",
+    "read_rights",
     "rebuild_view",
     "rejects_csv",
     "repair",

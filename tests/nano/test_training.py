@@ -105,7 +105,9 @@ def test_the_second_leg_begins_with_the_average_and_a_rate_of_its_own(
     schedule = Schedule(steps=3, eye_steps=300, batch=4)
     run = TransformerTraining(tmp_path, vocabulary(), schedule, seed=1, compiled=False)
     run.run(samples, quiet, until=2)
-    assert any(not torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
+    assert any(
+        not torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters()
+    )
     run.run(samples, quiet, until=3)
     assert all(torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
     rates = [schedule.factor(step) for step in range(3, schedule.total)]
