@@ -34,8 +34,8 @@ READER_VERSION = 1
 
 _DEFAULT_LIMITS = Limits()
 _CHILD = "newbie_core.sheets.child:read"
-_CHILD_LIMITS = SandboxLimits(memory_bytes=1 << 30, cpu_seconds=45)
-_WALL_SECONDS = 30.0
+_CHILD_LIMITS = SandboxLimits(memory_bytes=1 << 30, cpu_seconds=20)
+_WALL_SECONDS = 9.0
 _SECONDS_PER_MEGABYTE = 0.3
 _RESOURCES = {"memory": "memory", "cpu": "computing time", "time": "time"}
 

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +50,8 @@ class Ran:
 
 
 def patience() -> float:
-    """How much longer than on an ordinary machine with nothing else to do a command may take."""
-    return slowness() * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
-@cache
-def slowness() -> float:
-    """How much slower this machine is than one that adds twenty million numbers a second in Python, at least 1."""
-    start = time.process_time()
-    total = 0
-    for number in range(2_000_000):
-        total += number
-    return max(1.0, (time.process_time() - start) / 0.1)
+    """How much longer than on a machine with nothing else to do a command may take."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def newbie(*arguments: str | Path, folder: Path) -> Ran:
