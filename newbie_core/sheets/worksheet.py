@@ -97,7 +97,7 @@ def _cell_handlers(
     limits, plain, numbers = book.limits, book.plain_styles, book.numbers
     columns = {column_letter(index): index for index in range(limits.columns)}
     string_of = {str(index): read[0] for index, read in enumerate(book.strings) if not read[1]}.get
-    column_of, number_of = columns.get, numbers.get
+    column_of, number_of, marks = columns.get, numbers.get, grid.marks
     forget = parts.clear
     longest = limits.text
 
@@ -130,8 +130,12 @@ def _cell_handlers(
     def start_other(tag: str, attributes: dict[str, str]) -> None:
         nonlocal column, formula, phonetic, row, row_number, row_text
         if tag == row_tag:
-            row_number = _row_number(attributes.get("r"), row_number, sheet)
-            row_text = str(row_number)
+            reference, row_text = attributes.get("r"), str(row_number + 1)
+            if reference == row_text and row_number < GRID_ROWS:
+                row_number += 1
+            else:
+                row_number = _row_number(reference, row_number, sheet)
+                row_text = str(row_number)
             row, column = [], -1
             if "hidden" in attributes and attributes["hidden"] in ("1", "true"):
                 grid.hidden_rows += 1
@@ -165,7 +169,10 @@ def _cell_handlers(
                 place(text)
         elif tag in others:
             if tag == row_tag:
-                finish_row()
+                if row or row_number in marks:
+                    finish_row()
+                else:
+                    grid.empty_rows += 1
             elif tag == phonetic_tag:
                 phonetic = False
             elif tag == data:
@@ -192,9 +199,6 @@ def _cell_handlers(
         row.append(text)
 
     def finish_row() -> None:
-        if not row and row_number not in grid.marks:
-            grid.empty_rows += 1
-            return
         if row_number > limits.rows + HEADER_DEPTH:
             _refuse_far(max(0, len(row) - 1), row_number, len(grid.rows), limits, sheet)
         for far, _, _ in grid.marks.get(row_number, ()):
