@@ -87,7 +87,8 @@ def _sheet(text: str, separator: str, limits: Limits) -> dict[str, Any]:
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str], bool]]:
     """Each record with its number and whether it spans lines (or may hold a long field)."""
-    csv.field_size_limit(len(text) + 1)
+    # Of the whole process, so never less than it was.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     number, line = 0, 0
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -73,7 +73,7 @@ class Package:
 
     def start(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a part."""
-        return next(self._chunks(name, size=limit))[1]
+        return next(self._chunks(name, size=limit))[0]
 
     def new_parser(self, name: str, *, namespaces: bool = True) -> expat.XMLParserType:
         """An expat parser (of `URI tag` names with `namespaces`) that refuses any DTD or entity of a part."""
@@ -93,9 +93,16 @@ class Package:
         return parser
 
     def parse(
-        self, name: str, parser: expat.XMLParserType, between: Callable[[], None] | None = None
+        self,
+        name: str,
+        parser: expat.XMLParserType,
+        between: Callable[[], None] | None = None,
+        pieces: Callable[[bytes], Iterable[bytes]] = lambda chunk: (chunk,),
     ) -> None:
         """Stream a part through `parser`, calling `between` after each MiB.
+
+        Args:
+            pieces: which parts of a chunk the parser gets, in their order.
 
         Raises:
             SheetError: the part is not there, not whole, or not plain XML.
@@ -109,8 +116,11 @@ class Package:
 
         parser.XmlDeclHandler = declared
         try:
-            for fed, chunk, last in self._chunks(name):
-                parser.Parse(chunk, last)
+            fed = 0
+            for chunk, last in self._chunks(name):
+                for piece in pieces(chunk):
+                    parser.Parse(piece, last)
+                    fed += len(piece)
                 if fed - parser.CurrentByteIndex > _LONGEST_TAG_BYTES:
                     damaged(
                         f"the part {self.label(name)} has a tag longer than {_LONGEST_TAG_BYTES >> 20} MiB"
@@ -138,19 +148,17 @@ class Package:
         parser = self.new_parser(name)
         parser.StartElementHandler = stop
         try:
-            for _, chunk, last in self._chunks(name, size=1 << 16):
+            for chunk, last in self._chunks(name, size=1 << 16):
                 parser.Parse(chunk, last)
         except (RootReached, expat.ExpatError, LookupError, ValueError):
             return  # its root, or a picture or broken part that is never used
 
-    def _chunks(self, name: str, size: int = _CHUNK_BYTES) -> Iterator[tuple[int, bytes, bool]]:
-        fed = 0
+    def _chunks(self, name: str, size: int = _CHUNK_BYTES) -> Iterator[tuple[bytes, bool]]:
         try:
             with self._archive.open(self._parts[name]) as stream:
                 while chunk := stream.read(size):
-                    fed += len(chunk)
-                    yield fed, chunk, False
-                yield fed, b"", True
+                    yield chunk, False
+                yield b"", True
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
             damaged(f"the part {self.label(name)} is not what the zip directory says ({error})")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from newbie_core.sheets.empty_rows import EmptyRows, Skip
 from newbie_core.sheets.package import Package, check_troubled, damaged, refuse
 from newbie_core.sheets.shared import NAMESPACES, Book, Read
 from newbie_core.sheets.text import clean, unescape
@@ -45,6 +46,7 @@ def read_worksheet(package: Package, part: str, sheet: str, book: Book) -> Grid:
     parser = package.new_parser(part, namespaces=False)
     parts: list[str] = []
     prefix = ""
+    skip: Skip = never
 
     def open_root(tag: str, attributes: dict[str, str]) -> None:
         nonlocal prefix
@@ -55,8 +57,9 @@ def read_worksheet(package: Package, part: str, sheet: str, book: Book) -> Grid:
         parser.StartElementHandler = outside
 
     def outside(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal skip
         if tag == f"{prefix}sheetData":
-            start, end = _cell_handlers(prefix, parts, grid, sheet, book, leave)
+            start, end, skip = _cell_handlers(prefix, parts, grid, sheet, book, leave)
             parser.StartElementHandler, parser.EndElementHandler = start, end
             parser.CharacterDataHandler = parts.append
         elif tag == f"{prefix}mergeCell":
@@ -65,6 +68,8 @@ def read_worksheet(package: Package, part: str, sheet: str, book: Book) -> Grid:
             grid.hidden_columns += _column_span(attributes, sheet)
 
     def leave() -> None:
+        nonlocal skip
+        skip = never
         parser.StartElementHandler, parser.EndElementHandler = outside, None
         parser.CharacterDataHandler = None
 
@@ -74,8 +79,14 @@ def read_worksheet(package: Package, part: str, sheet: str, book: Book) -> Grid:
             parts[:] = ["".join(parts)[: 2 * book.limits.text + 2]]
 
     parser.StartElementHandler = open_root
-    package.parse(part, parser, bound_text)
+    empty = EmptyRows(lambda first, last: skip(first, last))
+    package.parse(part, parser, bound_text, pieces=empty.pieces)
     return grid
+
+
+def never(first: int, last: int) -> bool:
+    """No rows can be passed over outside `<sheetData>`."""
+    return False
 
 
 Start = Callable[[str, dict[str, str]], None]
@@ -84,8 +95,8 @@ End = Callable[[str], None]
 
 def _cell_handlers(
     prefix: str, parts: list[str], grid: Grid, sheet: str, book: Book, leave: Callable[[], None]
-) -> tuple[Start, End]:
-    """Expat's handlers inside `<sheetData>`; they fill `grid` and call `leave` at its end.
+) -> tuple[Start, End, Skip]:
+    """Expat's handlers inside `<sheetData>`, and what passes over empty rows; they fill `grid` and call `leave` at its end.
 
     `parts` collects character data; it is emptied at each `<v>` and `<t>`, so that what stands
     between tags counts for nothing.
@@ -107,6 +118,7 @@ def _cell_handlers(
     style: str | None = None
     raw = ""
     formula = phonetic = valued = False
+    between = True
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal column, kind, style, formula, valued, raw
@@ -128,7 +140,7 @@ def _cell_handlers(
             start_other(tag, attributes)
 
     def start_other(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal column, formula, phonetic, row, row_number, row_text
+        nonlocal column, formula, phonetic, row, row_number, row_text, between
         if tag == row_tag:
             reference, row_text = attributes.get("r"), str(row_number + 1)
             if reference == row_text and row_number < GRID_ROWS:
@@ -136,7 +148,7 @@ def _cell_handlers(
             else:
                 row_number = _row_number(reference, row_number, sheet)
                 row_text = str(row_number)
-            row, column = [], -1
+            row, column, between = [], -1, False
             if "hidden" in attributes and attributes["hidden"] in ("1", "true"):
                 grid.hidden_rows += 1
         elif tag == formula_tag:
@@ -145,7 +157,7 @@ def _cell_handlers(
             phonetic = True
 
     def end(tag: str) -> None:
-        nonlocal raw, valued, phonetic
+        nonlocal raw, valued, phonetic, between
         if tag in texts:
             if not phonetic:
                 valued = True
@@ -169,6 +181,7 @@ def _cell_handlers(
                 place(text)
         elif tag in others:
             if tag == row_tag:
+                between = True
                 if row or row_number in marks:
                     finish_row()
                 else:
@@ -216,7 +229,15 @@ def _cell_handlers(
                 "split the file",
             )
 
-    return start, end
+    def skip(first: int, last: int) -> bool:
+        nonlocal row_number
+        if not between or prefix or first != row_number + 1 or last > GRID_ROWS:
+            return False
+        grid.empty_rows += last - row_number
+        row_number = last
+        return True
+
+    return start, end, skip
 
 
 def _read(raw: str, kind: str | None, style: str | None, formula: bool, valued: bool, book: Book) -> Read:
