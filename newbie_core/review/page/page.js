@@ -33,7 +33,7 @@
     by: typeof usual.by === "string" ? usual.by : "",
     view: data.isMatrix && !narrow ? "matrix" : "grid",
     changed: false, decision: "any", character: "", search: "", mode: "after", at: 50,
-    current: null, visible: [],
+    current: null, isMarked: false, visible: [],
   };
   const byId = new Map(data.pictures.map((picture) => [picture.id, picture]));
   const drafts = readDrafts();
@@ -205,7 +205,7 @@
     if (decision) frame.append(h("span", { class: `mark ${decision}${isDraft ? " draft" : ""}` }, icon(decision), t(PAST[decision])));
     element.className = `tile is-${picture.state || "same"}${look?.thumb ? "" : " missing"}`;
     element.setAttribute("aria-label", words);
-    element.setAttribute("aria-current", picture === state.current ? "true" : "false");
+    element.setAttribute("aria-current", picture === state.current && state.isMarked ? "true" : "false");
     element.replaceChildren(frame, ...(element.dataset.caption ? [h("span", { class: "caption" }, element.dataset.caption)] : []));
   }
 
@@ -215,6 +215,7 @@
     before?.setAttribute("tabindex", "-1");
     before?.setAttribute("aria-current", "false");
     state.current = picture;
+    state.isMarked = true;
     if (!tiles.has(picture.id)) waiting.finish?.();
     const element = tiles.get(picture.id);
     element?.setAttribute("tabindex", "0");
@@ -365,20 +366,27 @@
 
   function stage(picture) {
     const mode = canCompare(picture) ? state.mode : picture.pixels ? "after" : "before";
-    const now = () => full(picture, "now", `${picture.id}: ${t("after")}`);
+    const now = () => full(picture.pixels ? picture : null, "now", `${picture.id}: ${t("after")}`);
     const was = () => full(picture.before, "was", `${picture.id}: ${t("before")}`);
-    const captioned = (words, ...children) => h("figure", {}, ...children, h("figcaption", {}, words));
-    if (mode === "beside") return h("div", { class: "stage" }, captioned(t("before"), was()), captioned(t("after"), now()));
-    if (mode === "slider") {
-      const figure = h("figure", { class: "sliding" }, now(), was(), h("figcaption", {}, t("before")), h("figcaption", { class: "right" }, t("after")));
-      const move = (value) => { state.at = Number(value); figure.style.setProperty("--at", `${value}%`); };
-      figure.append(h("input", { type: "range", min: 0, max: 100, step: 0.5, value: state.at, "aria-label": t("sliderLabel"), "data-focus": "slider", oninput() { move(this.value); } }));
-      move(state.at);
-      return h("div", { class: "stage" }, figure);
-    }
-    if (mode === "difference") return h("div", { class: "stage" }, h("figure", {}, h("div", { class: "differing" }, was(), now())));
-    if (mode === "before") return h("div", { class: "stage" }, canCompare(picture) ? captioned(t("before"), was()) : h("figure", {}, picture.before ? was() : full(null)));
-    return h("div", { class: "stage" }, canCompare(picture) ? captioned(t("after"), now()) : h("figure", {}, now()));
+    const caption = (key, side) => (canCompare(picture) ? h("figcaption", { class: side }, t(key)) : null);
+    if (mode === "beside") return h("div", { class: "stage" }, fitted(picture.before, "", was(), caption("before")), fitted(picture, "", now(), caption("after")));
+    if (mode === "slider") return h("div", { class: "stage" }, fitted(picture, "sliding", now(), was(), slider(), caption("before"), caption("after", "right")));
+    if (mode === "difference") return h("div", { class: "stage" }, fitted(picture, "differing", was(), now()));
+    if (mode === "before") return h("div", { class: "stage" }, fitted(picture.before, "", was(), caption("before")));
+    return h("div", { class: "stage" }, fitted(picture, "", now(), caption("after")));
+  }
+
+  // As large as the stage allows, in the picture's own shape.
+  function fitted(look, kind, ...children) {
+    const box = h("div", { class: `fit ${kind}` }, ...children);
+    box.style.setProperty("--ratio", String((look?.width ?? 2) / (look?.height ?? 3)));
+    if (kind === "sliding") box.style.setProperty("--at", `${state.at}%`);
+    return h("figure", {}, box);
+  }
+
+  function slider() {
+    return h("input", { type: "range", min: 0, max: 100, step: 0.5, value: state.at, "aria-label": t("sliderLabel"), "data-focus": "slider",
+      oninput() { state.at = Number(this.value); this.parentElement.style.setProperty("--at", `${this.value}%`); } });
   }
 
   function modes(picture) {
@@ -491,8 +499,8 @@
     $("language").textContent = t("language");
     $("language").lang = state.lang === "zh" ? "en" : "zh-CN";
     $("language").setAttribute("aria-label", t("languageLabel"));
-    $("theme").textContent = t(`theme${state.theme[0].toUpperCase()}${state.theme.slice(1)}`);
-    $("theme").setAttribute("aria-label", `${t("theme")}: ${$("theme").textContent}`);
+    $("theme").textContent = "◐ " + t(`theme${state.theme[0].toUpperCase()}${state.theme.slice(1)}`);
+    $("theme").setAttribute("aria-label", `${t("theme")}: ${$("theme").textContent.slice(2)}`);
     $("help").textContent = t("help");
     const count = data.pictures.filter((picture) => picture.pixels).length;
     const changed = data.pictures.filter((picture) => picture.state && picture.state !== "failed").length;
