@@ -33,7 +33,7 @@ PictureFiles = Literal["link", "store"]
 GENERATOR = '<meta name="generator" content="newbie page">'
 _HEAD_BYTES = 2000
 _HERE = Path(__file__).parent
-_POST = re.compile(r"/[A-Za-z0-9/_.~-]*")
+_POST = re.compile(r"/(?!/)[A-Za-z0-9/_.~-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

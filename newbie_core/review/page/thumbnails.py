@@ -86,7 +86,7 @@ def thumbnails_of(
 
 
 def make_thumbnail(data: bytes) -> Thumbnail:
-    """The thumbnail of a picture file's bytes, transparent where it is.
+    """The thumbnail of an object's bytes, transparent where it is; the store hashed them.
 
     Raises:
         ImageError: they are no picture.
@@ -94,12 +94,12 @@ def make_thumbnail(data: bytes) -> Thumbnail:
     from PIL import Image
 
     record = read_record(data) or {}
-    image = decode(data)
+    image = decode(data, is_known=True)
     if image.mode not in ("RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    image.thumbnail((THUMB_WIDTH, THUMB_HEIGHT), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image.thumbnail((THUMB_WIDTH, THUMB_HEIGHT), Image.Resampling.LANCZOS, reducing_gap=1.0)
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=_QUALITY, method=3)
+    image.save(out, "WEBP", quality=_QUALITY, method=2)
     return Thumbnail(
         data=out.getvalue(), width=image.width, height=image.height, prompt=str(record.get("prompt", ""))
     )
