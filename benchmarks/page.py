@@ -75,7 +75,9 @@ def make_cast(folder: Path, *, changed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     size = f'size = "{WIDTH}x{HEIGHT}"'
     (folder / "catalog.toml").write_text(f'pictures = ["characters", "expressions"]\n[picture]\n{size}\n')
-    people = (f"c{n:03d},Character {n},1girl,{'red' if n < changed else 'blue'}_hair" for n in range(CHARACTERS))
+    people = (
+        f"c{n:03d},Character {n},1girl,{'red' if n < changed else 'blue'}_hair" for n in range(CHARACTERS)
+    )
     (folder / "characters.csv").write_text("\n".join(["id,name,gender,appearance", *people, ""]))
     faces = (f"e{n:02d},smile" for n in range(EXPRESSIONS))
     (folder / "expressions.csv").write_text("\n".join(["id,expression", *faces, ""]))
@@ -86,7 +88,11 @@ def build(what: str, catalog: Path, store: Path, out: Path, *, repeats: int = 1)
     """`newbie page` as a process of its own; the median of its seconds, and what lies in the folder."""
     words = ["page", str(catalog), "--store", str(store), "--out", str(out), "--json"]
     took = [python("-m", "newbie_core.cli", *words) for _ in range(repeats)]
-    files = [file for file in out.rglob("*") if file.is_file() and file.parts[len(out.parts)] not in ("pictures", "before")]
+    files = [
+        file
+        for file in out.rglob("*")
+        if file.is_file() and file.parts[len(out.parts)] not in ("pictures", "before")
+    ]
     return {
         "page": what,
         "pictures": CHARACTERS * EXPRESSIONS,
@@ -115,7 +121,9 @@ def opened(index: Path) -> dict[str, float] | None:
             page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
             entry = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
             paints.append(float(page.evaluate(entry)))
-            page.wait_for_function(f"document.querySelectorAll('.tile').length === {CHARACTERS * EXPRESSIONS}")
+            page.wait_for_function(
+                f"document.querySelectorAll('.tile').length === {CHARACTERS * EXPRESSIONS}"
+            )
             steps.append(float(page.evaluate(_SCROLL)))
             page.close()
         browser.close()
@@ -137,9 +145,7 @@ def measure() -> Report:
         run_line(run, store)
         rows.append(build("100 changed", catalog, store, out))
         found = opened(out / "index.html")
-    told = [
-        verdict(f"built, {row['page']}", float(row["wall s"]), TARGET_BUILD, "s wall") for row in rows
-    ]
+    told = [verdict(f"built, {row['page']}", float(row["wall s"]), TARGET_BUILD, "s wall") for row in rows]
     told.append(verdict("beside the pictures", float(rows[-1]["MB beside"]), TARGET_MEGABYTES, "MB"))
     if found is None:
         told.append("not opened: playwright or /usr/bin/chromium is missing")

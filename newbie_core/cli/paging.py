@@ -10,8 +10,8 @@ from newbie_core.cli.exporting import split_version
 from newbie_core.cli.output import Meter, print_json, result, say, spoken_bytes
 from newbie_core.cli.places import needed_store, set_name_of
 from newbie_core.errors import CatalogError
-from newbie_core.releases import PROPOSAL, Shelf, sets
-from newbie_core.store import Store, safe_name
+from newbie_core.releases import Shelf, sets
+from newbie_core.store import Store
 
 _EXAMPLES = """\
 examples:
@@ -61,9 +61,7 @@ def page(given: argparse.Namespace) -> int:
     with needed_store(given.store) as store:
         catalog, version = split_version(given.catalog or _only_set(store), given.release)
         shelf = Shelf(store, set_name_of(catalog, store))
-        shown = version or _usual_version(shelf)
-        out = given.out or Path("page") / safe_name(shelf.set) / safe_name(shown)
-        order = PageOrder(version=version, out=out, files=given.pictures, post=given.post)
+        order = PageOrder(version=version, out=given.out, files=given.pictures, post=given.post)
         with Meter("thumbnails", 1, quiet=given.json) as meter:
             done = 0
 
@@ -97,16 +95,6 @@ def page(given: argparse.Namespace) -> int:
     if given.open:
         webbrowser.open(built.index.resolve().as_uri())
     return 0
-
-
-def _usual_version(shelf: Shelf) -> str:
-    """The name of what there is to look at now; building says what is wrong where there is nothing."""
-    from newbie_core.releases import read_proposal
-
-    if read_proposal(shelf) is not None:
-        return PROPOSAL
-    current = shelf.current()
-    return current.name if current else PROPOSAL
 
 
 def _only_set(store: Store) -> str:

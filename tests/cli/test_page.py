@@ -50,7 +50,10 @@ def test_a_page_has_every_picture_its_thumbnail_and_what_it_was_before(shell, ch
         for look in looks:
             assert (folder / unquote(look["file"])).is_file()
             assert (folder / look["thumb"]).read_bytes()[8:12] == b"WEBP"
-    assert [i for i, picture in pictures_of(folder).items() if "before" in picture] == ["aria/happy", "aria/sad"]
+    assert [i for i, picture in pictures_of(folder).items() if "before" in picture] == [
+        "aria/happy",
+        "aria/sad",
+    ]
 
 
 def test_causes_are_those_of_the_run_that_made_the_version(shell, changed):
@@ -205,7 +208,9 @@ def test_open_shows_it_in_the_browser(shell, changed, monkeypatch):
     assert shown == [Path("out/index.html").resolve().as_uri()]
 
 
-@pytest.mark.parametrize("post", ["https://elsewhere.example/x", "//elsewhere.example", "/a;script-src *", "x"])
+@pytest.mark.parametrize(
+    "post", ["https://elsewhere.example/x", "//elsewhere.example", "/a;script-src *", "x"]
+)
 def test_decisions_are_sent_to_the_page_s_own_server_only(shell, changed, post):
     said = shell("page", "cast", "--post", post, "--json")
     assert (said.code, said.json["error"]["code"]) == (2, "E_PAGE_POST")
@@ -223,8 +228,12 @@ def test_the_page_speaks_both_languages_and_says_nothing_else():
     assert spoken["en"].keys() == spoken["zh"].keys()
     for key, text in spoken["en"].items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", spoken["zh"][key])), key
-    sources = [(WORDS_FILE.with_name(name)).read_text(encoding="utf-8") for name in ("page.js", "page.html.j2")]
-    used = set(re.findall(r'\bt\("(\w+)"', sources[0])) | set(re.findall(r'data-(?:t|label|placeholder)="(\w+)"', sources[1]))
+    script = WORDS_FILE.with_name("page.js").read_text(encoding="utf-8")
+    markup = WORDS_FILE.with_name("page.html.j2").read_text(encoding="utf-8")
+    used = {
+        *re.findall(r'\bt\("(\w+)"', script),
+        *re.findall(r'data-(?:t|label|placeholder)="(\w+)"', markup),
+    }
     assert used <= spoken["en"].keys()
 
 
@@ -243,7 +252,9 @@ def test_the_script_is_valid_where_node_can_say_so(tmp_path):
 
 def test_the_commands_of_the_document_work_in_their_order(shell, changed):
     text = DOCUMENT.read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()]
+    lines = [
+        line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()
+    ]
     assert len(lines) >= 4
     Path("cast-r000002-decisions.json").write_text(
         '{"set": "cast", "decisions": [{"id": "aria/happy", "version": "r000002", "decision": "reject"}]}'

@@ -7,12 +7,14 @@ import functools
 import http.server
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from newbie_core.cli import main
 from tests.catalogs.building import make_catalog, set_cell
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -21,7 +23,10 @@ SLOW = 60_000
 """Milliseconds a browser on a busy machine may take for one step."""
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}"),
+    pytest.mark.timeout(900),
+]
 
 CHARACTERS = """\
 id,name,gender,appearance
@@ -65,20 +70,34 @@ def visit(browser):
     assert wrong == []
 
 
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the set "cast" and its page: released twice, aria changed in between, one picture approved."""
+    folder = tmp_path_factory.mktemp("released")
+    catalog = make_catalog(folder / "cast", characters=CHARACTERS, expressions=EXPRESSIONS)
+    store = ["--store", str(folder / "store")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEWBIE_FSYNC", "0")
+        assert main(["run", str(catalog), *store]) == 0
+        set_cell(catalog, "characters", "aria", "appearance", "blue_hair, twintails")
+        assert main(["run", str(catalog), *store]) == 0
+        words = ["approve", "yuzu/shy", "--by", "ken", "--note", "keep this"]
+        assert main(["decide", "cast", *words, *store]) == 0
+        assert main(["page", "cast", "--out", str(folder / "page"), *store]) == 0
+    return folder
+
+
 @pytest.fixture
-def released(shell, tmp_path) -> Path:
-    """Three characters with four expressions, released twice; aria changed in between."""
-    catalog = make_catalog(tmp_path / "cast", characters=CHARACTERS, expressions=EXPRESSIONS)
-    assert shell("run", "cast").code == 0
-    set_cell(catalog, "characters", "aria", "appearance", "blue_hair, twintails")
-    assert shell("run", "cast").code == 0
-    assert shell("decide", "cast", "approve", "yuzu/shy", "--by", "ken", "--note", "keep this").code == 0
-    assert shell("page", "cast", "--out", "page").code == 0
+def released(shell, workplace, tmp_path) -> Path:
+    """The page of a copy of the workplace, which is the shell's folder."""
+    shutil.copytree(workplace, tmp_path, dirs_exist_ok=True)
     return Path("page/index.html")
 
 
 def shown(page: sync_api.Page) -> list[str]:
-    return [name.split(",")[0] for name in page.locator(".tile").evaluate_all("all => all.map(e => e.ariaLabel)")]
+    return [
+        name.split(",")[0] for name in page.locator(".tile").evaluate_all("all => all.map(e => e.ariaLabel)")
+    ]
 
 
 def decide_ten(page: sync_api.Page) -> dict[str, str]:
@@ -194,7 +213,9 @@ def test_a_served_page_sends_the_same_file(shell, released, visit):
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is printed."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory="page")) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Handler, directory="page")
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = visit(f"http://127.0.0.1:{server.server_port}/index.html")
         page.locator(".tile").first.focus()
@@ -239,7 +260,8 @@ def test_nothing_in_a_cell_or_a_note_runs(shell, visit, tmp_path):
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["id", "name", "gender", "appearance"])
     table.writerows([f"c{at}", text, "1girl", text] for at, text in enumerate(NASTY))
-    table.writerows([text, "Eve", "1girl", "silver_hair"] for text in ("<b onclick=window.ran=1>", "javascript:window.ran=1"))
+    for picture_id in ("<b onclick=window.ran=1>", "javascript:window.ran=1"):
+        table.writerow([picture_id, "Eve", "1girl", "silver_hair"])
     toml = f'title = {json.dumps(NASTY[0] + NASTY[1])}\n[picture]\nsize = "64x64"\n'
     make_catalog(tmp_path / "cast", toml=toml, characters=out.getvalue(), expressions=EXPRESSIONS)
     assert shell("run", "cast").code in (0, 3)
@@ -268,10 +290,11 @@ def test_nothing_in_a_cell_or_a_note_runs(shell, visit, tmp_path):
 def test_the_policy_stops_what_would_slip_through(released, visit):
     page = visit(released)
     page.evaluate("""() => {
-        const script = document.createElement('script');
-        try { script.textContent = 'window.ran = 1'; document.body.append(script); } catch { /* trusted types */ }
-        const image = document.createElement('img');
-        try { image.setAttribute('onerror', 'window.ran = 1'); image.src = 'data:,x'; document.body.append(image); } catch { /* as well */ }
+        const script = document.createElement('script'), image = document.createElement('img');
+        try { script.textContent = 'window.ran = 1'; } catch { /* trusted types refuse it */ }
+        try { image.setAttribute('onerror', 'window.ran = 1'); } catch { /* as well */ }
+        image.src = 'data:,x';
+        document.body.append(script, image);
     }""")
     page.wait_for_timeout(300)
     assert page.evaluate("window.ran") is None
@@ -282,12 +305,16 @@ def test_the_policy_stops_what_would_slip_through(released, visit):
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(released, visit, locale, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+    )
 
     def faults() -> list[tuple[str, str]]:
         found = axe.Axe().run(page).response["violations"]
         return [
-            (fault["id"], fault["nodes"][0]["html"]) for fault in found if fault["impact"] in ("serious", "critical")
+            (fault["id"], fault["nodes"][0]["html"])
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
         ]
 
     page = visit(released, locale=locale, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")

@@ -26,7 +26,7 @@ from newbie_core.review.page.data import (
 )
 from newbie_core.review.page.subject import Subject, read_subject
 from newbie_core.review.page.thumbnails import Thumbnails, thumbnails_of
-from newbie_core.store import object_name
+from newbie_core.store import object_name, safe_name
 from newbie_core.store.files import explained
 
 PictureFiles = Literal["link", "store"]
@@ -42,14 +42,14 @@ class PageOrder:
 
     Attributes:
         version: a release's name or "proposal"; None takes the proposal, else the version that counts.
-        out: the folder to make; a page that is there is replaced.
+        out: the folder to make, by default `page/<set>/<version>`; a page that is there is replaced.
         files: "link" puts every picture into the folder (hard links, else copies), "store" shows the
             store's objects where they lie: nothing is put there, and the page must stay where it is.
         post: where a served page sends decisions: a path of its server such as "/decisions"; "" for none.
     """
 
-    version: str | None
-    out: Path
+    version: str | None = None
+    out: Path | None = None
     files: PictureFiles = "link"
     post: str = ""
 
@@ -67,7 +67,9 @@ class BuiltPage:
     notes: list[str] = field(default_factory=list)
 
 
-def build_page(shelf: Shelf, order: PageOrder, *, progress: Callable[[int], None] = lambda _: None) -> BuiltPage:
+def build_page(
+    shelf: Shelf, order: PageOrder, *, progress: Callable[[int], None] = lambda _: None
+) -> BuiltPage:
     """Build the page of a version; a picture that is damaged is named on it, and the others are there.
 
     Raises:
@@ -81,24 +83,26 @@ def build_page(shelf: Shelf, order: PageOrder, *, progress: Callable[[int], None
             f'--post "{order.post}" is no path of the server that serves the page; expected one such as /decisions',
             code="E_PAGE_POST",
         )
-    _refuse_other(order.out)
     subject = read_subject(shelf, order.version)
+    out = order.out or Path("page") / safe_name(shelf.set) / safe_name(subject.version)
+    out = out if out.name else out.absolute()
+    _refuse_other(out)
     before = shown_before(subject)
     entries = subject.content.entries
     digests = [entry.object for entry in (*entries, *before.values())]
     thumbnails = thumbnails_of(shelf.store, shelf.set, digests, progress=progress)
     subject.notes.extend(_problems(subject, thumbnails))
-    places, links = _places(shelf, subject, order, thumbnails)
+    places, links = _places(shelf, subject, thumbnails, None if order.files == "link" else out)
     html = render(subject, places, thumbnails, post=order.post)
-    with explained(order.out, "write the page"):
-        beside = order.out.with_name(f".{order.out.name}.{secrets.token_hex(6)}.part")
+    with explained(out, "write the page"):
+        beside = out.with_name(f".{out.name}.{secrets.token_hex(6)}.part")
         try:
             size = _fill(shelf, beside, html, thumbnails, links)
-            _put_in_place(beside, order.out)
+            _put_in_place(beside, out)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return BuiltPage(
-        index=order.out / "index.html",
+        index=out / "index.html",
         version=subject.version,
         pictures=len(entries),
         changed=len(subject.differences),
@@ -143,15 +147,21 @@ def _source(text: str) -> str:
 
 
 def _places(
-    shelf: Shelf, subject: Subject, order: PageOrder, thumbnails: Thumbnails
+    shelf: Shelf, subject: Subject, thumbnails: Thumbnails, beside_store: Path | None
 ) -> tuple[Places, dict[str, str]]:
-    """Where the page finds its pictures, as URLs; and the files to put into its folder, with their objects."""
+    """Where the page finds its pictures, as URLs; and the files to put into its folder, with their objects.
+
+    Args:
+        beside_store: the page's folder where it shows the store's own files; None where it carries them.
+    """
     before, usual = shown_before(subject), usual_places(subject)
     whole = thumbnails.found.keys()
     now = {entry.id: entry.object for entry in subject.content.entries if entry.object in whole}
     was = {picture_id: entry.object for picture_id, entry in before.items() if entry.object in whole}
-    if order.files == "store":
-        return Places(pictures=_in_store(shelf, order.out, now), before=_in_store(shelf, order.out, was)), {}
+    if beside_store is not None:
+        return Places(
+            pictures=_in_store(shelf, beside_store, now), before=_in_store(shelf, beside_store, was)
+        ), {}
     links = {usual.pictures[picture_id]: digest for picture_id, digest in now.items()}
     links |= {usual.before[picture_id]: digest for picture_id, digest in was.items()}
     places = Places(
@@ -167,15 +177,14 @@ def _in_store(shelf: Shelf, out: Path, objects: Mapping[str, str]) -> dict[str, 
         path = shelf.store.driver.local_path(object_name(digest))
         if path is None:
             raise ReleaseError(
-                "the store's objects are no files here; build the page with --pictures link", code="E_PAGE_PLACE"
+                "the store's objects are no files here; build the page with --pictures link",
+                code="E_PAGE_PLACE",
             )
         found[picture_id] = quote(Path(os.path.relpath(path, out.resolve())).as_posix())
     return found
 
 
-def _fill(
-    shelf: Shelf, folder: Path, html: str, thumbnails: Thumbnails, links: Mapping[str, str]
-) -> int:
+def _fill(shelf: Shelf, folder: Path, html: str, thumbnails: Thumbnails, links: Mapping[str, str]) -> int:
     """Write every file of the page; the bytes it takes beside the pictures."""
     (folder / "thumbs").mkdir(parents=True)
     for digest, thumbnail in thumbnails.found.items():

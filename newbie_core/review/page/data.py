@@ -70,8 +70,12 @@ def page_data(subject: Subject, places: Places, thumbnails: Thumbnails, *, post:
     teller = _Teller(subject, places, thumbnails, prompts, causes)
     content = subject.content
     pictures = [teller.picture(entry) for entry in content.entries]
-    pictures += [teller.absent(picture_id, "failed") for picture_id in content.failed if not teller.has(picture_id)]
-    removed = [d.id for d in subject.differences.values() if d.kind == "removed" and d.id not in content.failed]
+    pictures += [
+        teller.absent(picture_id, "failed") for picture_id in content.failed if not teller.has(picture_id)
+    ]
+    removed = [
+        d.id for d in subject.differences.values() if d.kind == "removed" and d.id not in content.failed
+    ]
     pictures += [teller.absent(picture_id, "removed") for picture_id in removed]
     return {
         "format": FORMAT,
@@ -223,7 +227,10 @@ def _causes_by_id(explanation: Mapping[str, Any]) -> dict[str, list[tuple[str, .
     for kind in ("change", "add", "remove", "pinned"):
         changes = explanation.get(kind)
         for change in changes if isinstance(changes, list) else ():
-            told = [tuple(cause.get(part) for part in ("kind", "where", "from", "to")) for cause in change["causes"]]
+            told = [
+                tuple(cause.get(part) for part in ("kind", "where", "from", "to"))
+                for cause in change["causes"]
+            ]
             found.setdefault(change["id"], []).extend(told)
     return found
 

@@ -9,17 +9,20 @@ from typing import Any
 import orjson
 
 from newbie_core.errors import DamageError, MissingError, NewbieError, ReleaseError
+from newbie_core.plans import Recipe
 from newbie_core.releases import (
     PROPOSAL,
     Content,
     Difference,
     Entry,
+    Proposal,
     Release,
     Shelf,
     compare_contents,
     read_attestation,
     read_proposal,
 )
+from newbie_core.releases.manifest import content_digest
 from newbie_core.review.decisions import Decision, DecisionLog
 from newbie_core.review.standing import Standing, standing_of
 
@@ -45,7 +48,7 @@ class Subject:
     content: Content
     parent: str | None
     before: Mapping[str, Entry]
-    recipes: Mapping[str, Any]
+    recipes: Mapping[str, Recipe]
     differences: Mapping[str, Difference]
     explanation: Mapping[str, Any]
     names: Mapping[str, str]
@@ -70,14 +73,14 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
         ReleaseError: there is no such version, or none at all.
         DamageError, MissingError: the version cannot be read.
     """
-    proposal = read_proposal(shelf) if version in (None, PROPOSAL) else None
+    notes: list[str] = []
+    proposal = _proposal(shelf, version, notes)
     current = shelf.current()
     if proposal is None and version == PROPOSAL:
         raise ReleaseError(
             f'set "{shelf.set}" has no proposal; `newbie run --require-approval` makes one',
             code="E_RELEASE_MISSING",
         )
-    notes: list[str] = []
     if proposal is not None:
         parent = shelf.read(current) if current else None
         release, named_after = None, parent
@@ -95,7 +98,7 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
     return Subject(
         set=shelf.set,
         version=release.ref.name if release else PROPOSAL,
-        digest=release.ref.digest if release else _first_part(proposal),
+        digest=release.ref.digest if release else content_digest(content),
         content=content,
         parent=named,
         before={entry.id: entry for entry in parent.content.entries} if parent else {},
@@ -110,8 +113,17 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
     )
 
 
-def _first_part(proposal: Any) -> str:
-    return str(proposal.parts[0])
+def _proposal(shelf: Shelf, version: str | None, notes: list[str]) -> Proposal | None:
+    """The proposal where it is meant; a damaged one that nobody named is passed over."""
+    if version not in (None, PROPOSAL):
+        return None
+    try:
+        return read_proposal(shelf)
+    except (DamageError, MissingError) as error:
+        if version == PROPOSAL:
+            raise
+        notes.append(f"the proposal is not shown: {error}; the next run makes it again")
+        return None
 
 
 def _explanation(shelf: Shelf, release: Release, notes: list[str]) -> Mapping[str, Any]:
