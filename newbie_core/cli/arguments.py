@@ -10,6 +10,7 @@ from pathlib import Path
 from newbie_core.cli.export_arguments import add_export
 from newbie_core.cli.model_arguments import add_model_commands
 from newbie_core.cli.nano_commands import add_nano
+from newbie_core.cli.paging import add_page
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
@@ -90,6 +91,7 @@ def _add_looking(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     show.add_argument("id", nargs="?", help="a picture's id")
     show.add_argument("--release", metavar="NAME", help="a version (default: the one that counts)")
     _command(commands, "releases", "list the versions of a set", catalog=True)
+    add_page(_command(commands, "page", "make the page of a version: look, compare, decide"))
     diff = _command(commands, "diff", "say what differs between two versions", catalog=True)
     diff.add_argument("old", nargs="?", metavar="OLD", help="a version (default: the one before NEW)")
     diff.add_argument("new", nargs="?", metavar="NEW", help="a version (default: the one that counts)")

@@ -41,16 +41,20 @@ def pixel_digest(image: Image) -> str:
     return digest.hexdigest()
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, is_known: bool = False) -> Image:
     """The picture in `data`, wholly read, in its own mode; any doubt is an `ImageError`.
 
     Refused: other formats than `FORMATS` by content, more than `max_pixels` pixels, several frames,
     a file cut off anywhere or with bytes after a PNG's end, wrong checksums, texts that unpack to
     megabytes (`strict`).
+
+    Args:
+        is_known: the bytes were hashed and are those we wrote, so they are not gone through twice.
     """
-    if is_png(data):
-        check_png(data, max_pixels=max_pixels)
-    _verify(data, max_pixels)
+    if not is_known:
+        if is_png(data):
+            check_png(data, max_pixels=max_pixels)
+        _verify(data, max_pixels)
     image = _open(data)
     try:
         image.load()

@@ -54,6 +54,7 @@ from newbie_core.releases import (
     build_view,
     changes_page,
     encode_tables,
+    explain,
     mend_views,
     propose,
     publish,
@@ -252,7 +253,9 @@ class Run:
         if rejected := self.plan.rejected():
             pages["rejects.csv"] = rejects_csv(rejected)
         if self._is_held_back(content, parent):
-            self._proposal = propose(self._shelf, self._root, content, pages)
+            self._proposal = propose(
+                self._shelf, self._root, content, pages, explain(self.plan, parent, content)
+            )
             return current, False
         attestation = self._attestation(made)
         attestation = self._attestation(made) | {"rights": self._rights(content, parent)}

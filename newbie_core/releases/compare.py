@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from newbie_core.releases.manifest import Entry
+from newbie_core.releases.manifest import Content, Entry
 from newbie_core.releases.shelf import Release
 
 _KEY_PARTS = ("prompt", "seed", "width", "height", "recipe")
@@ -26,8 +26,13 @@ class Difference:
 
 def compare(old: Release, new: Release) -> list[Difference]:
     """The pictures that differ from `old` to `new`, by id."""
-    before = {entry.id: entry for entry in old.content.entries}
-    after = {entry.id: entry for entry in new.content.entries}
+    return compare_contents(old.content, new.content)
+
+
+def compare_contents(old: Content, new: Content) -> list[Difference]:
+    """The pictures that differ between two contents, by id; a proposal's content may be one of them."""
+    before = {entry.id: entry for entry in old.entries}
+    after = {entry.id: entry for entry in new.entries}
     found = []
     for picture_id in sorted({*before, *after}):
         was, now = before.get(picture_id), after.get(picture_id)

@@ -1,15 +1,16 @@
 """What a run made and nobody has approved yet: the content of a release that is held back.
 
 A set has one proposal at most, `refs/<set>/PROPOSAL`, replaced whole by the next run and taken away when
-a release is published. It names its content, objects and pages as a release's manifest does.
+a release is published. It names its content, objects, explanation and pages as a release's manifest does.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -26,11 +27,17 @@ PROPOSAL = "proposal"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A proposal, read; `parts` are the digests of the objects it is stored in."""
+    """A proposal, read.
+
+    Attributes:
+        parts: the digests of the objects it is stored in.
+        explanation: what changed against the release that counts, and why, as a release keeps it.
+    """
 
     content: Content
     parts: tuple[str, ...]
     pages: Mapping[str, str]
+    explanation: Mapping[str, Any] = field(default_factory=dict)
 
 
 def proposal_name(set_name: str) -> str:
@@ -51,15 +58,30 @@ def read_proposal(shelf: Shelf) -> Proposal | None:
         return None
     record = orjson.loads(unseal(data, name))
     content = decode_content(shelf.store.get(record["content"]), shelf.store.get(record["objects"]))
-    parts = (record["content"], record["objects"], *record["pages"].values())
-    return Proposal(content=content, parts=parts, pages=record["pages"])
+    told = record.get("explanation")
+    parts = (record["content"], record["objects"], *([told] if told else []), *record["pages"].values())
+    explanation = orjson.loads(shelf.store.get(told)) if told else {}
+    return Proposal(content=content, parts=parts, pages=record["pages"], explanation=explanation)
 
 
-def propose(shelf: Shelf, root: Path, content: Content, pages: Mapping[str, bytes]) -> Path:
+def propose(
+    shelf: Shelf,
+    root: Path,
+    content: Content,
+    pages: Mapping[str, bytes],
+    explanation: Mapping[str, Any],
+) -> Path:
     """Keep `content` as the set's proposal; the folder that shows its pictures under their names."""
-    digests = shelf.store.put_many([content.encode(), content.encode_objects(), *pages.values()])
-    named = dict(zip(pages, digests[2:], strict=True))
-    record = {"set": shelf.set, "content": digests[0], "objects": digests[1], "pages": named}
+    told = canonical_json(dict(explanation))
+    digests = shelf.store.put_many([content.encode(), content.encode_objects(), told, *pages.values()])
+    named = dict(zip(pages, digests[3:], strict=True))
+    record = {
+        "set": shelf.set,
+        "content": digests[0],
+        "objects": digests[1],
+        "explanation": digests[2],
+        "pages": named,
+    }
     shelf.store.driver.replace(proposal_name(shelf.set), seal(canonical_json(record)))
     folder = view_folder(root, shelf.set, PROPOSAL)
     build_view(shelf.store, folder, content.entries, named)

@@ -1,0 +1,265 @@
+"""`newbie page`: what is in the folder, which places it takes, and what it says of damage."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import webbrowser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from newbie_core.review.page.data import WORDS_FILE, embedded
+from newbie_core.store import Store, object_name
+from tests.catalogs.building import make_catalog, set_cell
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "review.md"
+
+
+def data_of(folder: Path) -> dict:
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
+
+
+def pictures_of(folder: Path) -> dict[str, dict]:
+    return {picture["id"]: picture for picture in data_of(folder)["pictures"]}
+
+
+@pytest.fixture
+def changed(shell, cast):
+    """The set "cast": released twice, the second time with another appearance of aria."""
+    assert shell("run", "cast").code == 0
+    set_cell(cast, "characters", "aria", "appearance", "blue_hair")
+    assert shell("run", "cast").code == 0
+    return cast
+
+
+def test_a_page_has_every_picture_its_thumbnail_and_what_it_was_before(shell, changed):
+    said = shell("page", "cast", "--json")
+    assert said.code == 0
+    assert (said.json["release"], said.json["pictures"], said.json["changed"]) == ("r000002", 4, 2)
+    folder = Path(said.json["page"]).parent
+    assert folder == Path("page/cast/r000002")
+    for picture in pictures_of(folder).values():
+        looks = [picture, *([picture["before"]] if picture["state"] == "changed" else [])]
+        for look in looks:
+            assert (folder / unquote(look["file"])).is_file()
+            assert (folder / look["thumb"]).read_bytes()[8:12] == b"WEBP"
+    assert [i for i, picture in pictures_of(folder).items() if "before" in picture] == [
+        "aria/happy",
+        "aria/sad",
+    ]
+
+
+def test_causes_are_those_of_the_run_that_made_the_version(shell, changed):
+    shell("page", "cast", "--out", "out")
+    data = data_of(Path("out"))
+    told = shell("diff", "cast", "--json").json["differences"]
+    for difference in told:
+        picture = pictures_of(Path("out"))[difference["id"]]
+        assert [data["causes"][at] for at in picture["causes"]] == [
+            ["cell", "characters!D2", "silver_hair", "blue_hair"]
+        ]
+        assert difference["reasons"] == ['characters!D2 "silver_hair" → "blue_hair"']
+
+
+def test_a_changed_template_is_named_as_the_cause(shell, tmp_path):
+    name = "character.xml.j2"
+    text = (ROOT / "templates" / name).read_text()
+    toml = f'template = "{name}"\n[picture]\nsize = "64x64"\n'
+    make_catalog(tmp_path / "cast", toml=toml, templates={name: text})
+    assert shell("run", "cast").code == 0
+    (tmp_path / "cast" / "templates" / name).write_text(text.replace("<gender>", "<gender>solo, "))
+    assert shell("run", "cast").code == 0
+    shell("page", "cast", "--out", "out")
+    assert {cause[0] for cause in data_of(Path("out"))["causes"]} == {"template"}
+
+
+def test_thumbnails_are_made_once(shell, changed):
+    assert shell("page", "cast", "--json").json["thumbnails_made"] == 6
+    set_cell(changed, "characters", "ren", "appearance", "red_hair")
+    shell("run", "cast")
+    assert shell("page", "cast", "--json").json["thumbnails_made"] == 2
+
+
+def test_pictures_are_links_that_cost_nothing_and_a_copy_of_the_folder_is_whole(shell, changed):
+    shell("page", "cast", "--out", "out")
+    picture = pictures_of(Path("out"))["aria/happy"]
+    with Store.open(Path("store")) as store:
+        digest = shell("show", "cast", "aria/happy", "--json").json["object"]
+        assert Path("out", picture["file"]).samefile(Path("store", object_name(digest)))
+        data = store.get(digest)
+    shutil.make_archive("moved", "zip", "out")
+    shutil.unpack_archive("moved.zip", "elsewhere")
+    assert Path("elsewhere", picture["file"]).read_bytes() == data
+
+
+def test_a_page_can_show_the_store_itself(shell, changed):
+    shell("page", "cast", "--out", "out", "--pictures", "store")
+    assert not Path("out/pictures").exists()
+    for picture in pictures_of(Path("out")).values():
+        assert Path("out", unquote(picture["file"])).is_file()
+
+
+def test_a_proposal_is_shown_first_and_says_why_it_differs(shell, cast):
+    shell("run", "cast")
+    set_cell(cast, "characters", "aria", "appearance", "blue_hair")
+    shell("run", "cast", "--require-approval")
+    said = shell("page", "cast", "--json").json
+    assert said["release"] == "proposal"
+    data = data_of(Path(said["page"]).parent)
+    assert (data["isProposal"], data["parent"]) == (True, "r000001")
+    assert data["causes"] == [["cell", "characters!D2", "silver_hair", "blue_hair"]]
+    assert shell("page", "cast@r000001", "--json").json["release"] == "r000001"
+
+
+def test_what_was_decided_stands_on_the_page_about_those_pixels_only(shell, changed):
+    shell("decide", "cast", "approve", "aria/happy", "--by", "mia", "--note", "lovely")
+    shell("decide", "cast", "reject", "ren/sad", "--by", "ken")
+    shell("page", "cast", "--out", "out")
+    found = pictures_of(Path("out"))
+    assert {i: p["standing"] for i, p in found.items()} == {
+        "aria/happy": "approve", "aria/sad": "", "ren/happy": "", "ren/sad": "reject",
+    }  # fmt: skip
+    (told,) = found["aria/happy"]["history"]
+    assert (told["by"], told["note"], told["decision"]) == ("mia", "lovely", "approve")
+    shell("run", "cast")
+    shell("page", "cast", "--out", "out")
+    assert pictures_of(Path("out"))["ren/sad"]["standing"] == ""
+
+
+def test_a_damaged_picture_is_named_and_the_others_are_shown(shell, changed):
+    digest = shell("show", "cast", "ren/sad", "--json").json["object"]
+    place = Path("store", object_name(digest))
+    place.chmod(0o644)
+    place.write_bytes(b"x" + place.read_bytes()[1:])
+    said = shell("page", "cast", "--out", "out", "--json")
+    assert said.code == 0
+    assert said.json["notes"] == ["1 pictures are damaged or lost (ren/sad); `newbie run` makes them again"]
+    found = pictures_of(Path("out"))
+    assert "is damaged" in found["ren/sad"]["problem"]
+    assert "thumb" not in found["ren/sad"] and "thumb" in found["ren/happy"]
+
+
+def test_damaged_decisions_are_named_and_the_pictures_are_shown(shell, changed):
+    shell("decide", "cast", "approve", "aria/happy", "--by", "mia")
+    shell("decide", "cast", "approve", "aria/sad", "--by", "mia")
+    journal = Path("store/decisions/cast/journal.jsonl")
+    journal.write_bytes(journal.read_bytes().replace(b"mia", b"eve", 1))
+    said = shell("page", "cast", "--out", "out", "--json")
+    assert said.code == 0
+    assert "the decisions are not shown" in said.json["notes"][0]
+
+
+def test_a_removed_picture_is_shown_as_it_was(shell, cast):
+    shell("run", "cast")
+    file = cast / "characters.csv"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("ren")))
+    assert shell("run", "cast", "--allow-shrink").code == 0
+    shell("page", "cast", "--out", "out")
+    gone = pictures_of(Path("out"))["ren/sad"]
+    assert gone["state"] == "removed" and "pixels" not in gone
+    assert Path("out", gone["before"]["file"]).is_file()
+
+
+def test_a_page_is_replaced_and_nothing_else_is(shell, changed):
+    shell("page", "cast", "--out", "out")
+    Path("out/old.txt").write_text("left by somebody")
+    assert shell("page", "cast", "--out", "out").code == 0
+    assert not Path("out/old.txt").exists()
+    Path("mine").mkdir()
+    Path("mine/index.html").write_text("<title>my own page</title>")
+    said = shell("page", "cast", "--out", "mine", "--json")
+    assert (said.code, said.json["error"]["code"]) == (1, "E_PAGE_PLACE")
+    assert Path("mine/index.html").read_text() == "<title>my own page</title>"
+    assert not list(Path().glob(".*.part")) and not list(Path().glob(".*.old"))
+
+
+def test_without_a_name_the_only_set_is_meant(shell, changed):
+    assert shell("page", "--json").json["catalog"] == "cast"
+    shutil.copytree("cast", "more")
+    shell("run", "more")
+    said = shell("page", "--json")
+    assert said.code == 2
+    assert "2 sets (cast, more); name one" in said.json["error"]["message"]
+
+
+def test_open_shows_it_in_the_browser(shell, changed, monkeypatch):
+    shown = []
+
+    class Browser(webbrowser.BaseBrowser):
+        """Notes what it is asked to show."""
+
+        def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+            shown.append(url)
+            return True
+
+    webbrowser.register("noting", None, Browser(), preferred=True)
+    try:
+        assert shell("page", "cast", "--out", "out", "--open").code == 0
+    finally:
+        webbrowser._tryorder.remove("noting")
+        del webbrowser._browsers["noting"]
+    assert shown == [Path("out/index.html").resolve().as_uri()]
+
+
+@pytest.mark.parametrize(
+    "post", ["https://elsewhere.example/x", "//elsewhere.example", "/a;script-src *", "x"]
+)
+def test_decisions_are_sent_to_the_page_s_own_server_only(shell, changed, post):
+    said = shell("page", "cast", "--post", post, "--json")
+    assert (said.code, said.json["error"]["code"]) == (2, "E_PAGE_POST")
+
+
+def test_embedded_data_ends_no_element_and_no_line():
+    awkward = {"x": "</script><!--\u2028\u2029&\"'\\"}
+    text = embedded(awkward)
+    assert not set("<>&\u2028\u2029\n") & set(text)
+    assert json.loads(text) == awkward
+
+
+def test_the_page_speaks_both_languages_and_says_nothing_else():
+    spoken = json.loads(WORDS_FILE.read_text(encoding="utf-8"))
+    assert spoken["en"].keys() == spoken["zh"].keys()
+    for key, text in spoken["en"].items():
+        assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", spoken["zh"][key])), key
+    script = WORDS_FILE.with_name("page.js").read_text(encoding="utf-8")
+    markup = WORDS_FILE.with_name("page.html.j2").read_text(encoding="utf-8")
+    used = {
+        *re.findall(r'\bt\("(\w+)"', script),
+        *re.findall(r'data-(?:t|label|placeholder)="(\w+)"', markup),
+    }
+    assert used <= spoken["en"].keys()
+
+
+def test_the_script_never_writes_markup():
+    script = WORDS_FILE.with_name("page.js").read_text(encoding="utf-8")
+    for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert sink not in script
+
+
+def test_the_script_is_valid_where_node_can_say_so(tmp_path):
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    file = WORDS_FILE.with_name("page.js")
+    assert subprocess.run(["node", "--check", str(file)], capture_output=True).returncode == 0
+
+
+def test_the_commands_of_the_document_work_in_their_order(shell, changed):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    lines = [
+        line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()
+    ]
+    assert len(lines) >= 4
+    Path("cast-r000002-decisions.json").write_text(
+        '{"set": "cast", "decisions": [{"id": "aria/happy", "version": "r000002", "decision": "reject"}]}'
+    )
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        assert words[0] == "newbie"
+        assert shell(*words[1:]).code == 0, line
