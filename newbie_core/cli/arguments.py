@@ -10,6 +10,7 @@ from pathlib import Path
 from newbie_core.cli.export_arguments import add_export
 from newbie_core.cli.model_arguments import add_model_commands
 from newbie_core.cli.nano_commands import add_nano
+from newbie_core.cli.writing_back import add_writeback
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
@@ -113,6 +114,9 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--keep-days", type=_days, default=7, metavar="N", help="keep unreleased pictures so long"
     )
     add_export(_command(commands, "export", "copy a version out under readable names", catalog=True))
+    add_writeback(
+        _command(commands, "writeback", "copy the workbook with what became of each row", catalog=True)
+    )
 
 
 def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

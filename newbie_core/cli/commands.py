@@ -355,6 +355,12 @@ def _export(given: argparse.Namespace, _stop: StopSignals) -> int:
     return export(given)
 
 
+def _writeback(given: argparse.Namespace, _stop: StopSignals) -> int:
+    from newbie_core.cli.writing_back import writeback
+
+    return writeback(given)
+
+
 def _plan_options(given: argparse.Namespace) -> PlanOptions:
     return PlanOptions(
         only=tuple(given.only),
@@ -399,6 +405,7 @@ COMMANDS: Mapping[str, Command] = {
     "verify": _verify,
     "gc": _gc,
     "export": _export,
+    "writeback": _writeback,
     "decide": decide,
     "decisions": decisions,
     "candidates": candidates,

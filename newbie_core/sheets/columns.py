@@ -20,6 +20,10 @@ _ALIKE = 0.75
 _LONGEST_HEADER = 100  # a longer cell names nothing, and is not looked at further
 
 
+ADDED_PREFIX = "newbie:"
+"""How the headings of columns begin that write-back adds: they are read as if they were not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnSpec:
     """One column that a table may have: its name here, its other names, and what its cells are.
@@ -39,6 +43,13 @@ def header_key(header: str) -> str:
     text = unicodedata.normalize("NFKC", header).casefold()
     seen = "".join(one for one in text if unicodedata.category(one) != "Cf")
     return _SEPARATORS.sub("_", seen.strip().rstrip("*:").strip()).strip("_")
+
+
+def added_name(header: str) -> str | None:
+    """What a heading that write-back added calls its column ("status" of "newbie: status"); None for all others."""
+    if len(header) > _LONGEST_HEADER or not (key := header_key(header)).startswith(ADDED_PREFIX):
+        return None
+    return key.removeprefix(ADDED_PREFIX).strip("_") or None
 
 
 class ColumnNames:

@@ -74,6 +74,26 @@ def read_xlsx(data: bytes, limits: Limits, merged: Literal["error", "fill"]) -> 
     return {"sheets": sheets, "faults": [fault.record() for fault in faults], "encoding": None}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a workbook keeps what is edited: its sheets' parts by name, and its styles."""
+
+    sheets: dict[str, str]
+    styles: str | None
+
+
+def find_places(package: Package) -> Places:
+    """The parts of a workbook that `read_xlsx` has read before."""
+    root = _workbook_part(package)
+    links = _links(package, root)
+    listed, _ = _sheet_list(package, root)
+    parts = {sheet.name: _part_of(sheet, links) for sheet in listed}
+    return Places(
+        sheets={name: part for name, part in parts.items() if part is not None},
+        styles=_target(links, "styles"),
+    )
+
+
 def _check_text(sheets: list[dict[str, Any]], limits: Limits) -> None:
     """Refuse a long shared text used so often that the answer itself would be the bomb."""
     rows = chain.from_iterable(sheet["rows"] for sheet in sheets)
