@@ -16,6 +16,7 @@ NAMES = (
     "line",
     "nothing_changed",
     "prefect_path",
+    "write_back",
     "model_forward",
     "model_counts",
     "model_memory",

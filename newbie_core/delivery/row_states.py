@@ -5,6 +5,7 @@ One picture's state begins with one of `KINDS`; a row of several pictures counts
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from newbie_core.errors import DamageError, Fault, MissingError, SheetError
 from newbie_core.plans import Memo, PromptBook, TableValues, combine, source_rows
 from newbie_core.plans.pictures import Picture
 from newbie_core.prompts.templates import RowProblem
-from newbie_core.releases import Content, Entry, Release, Shelf, read_proposal
+from newbie_core.releases import Content, Entry, Release, Shelf, read_attestation, read_proposal
 from newbie_core.review.decisions import DecisionLog
 from newbie_core.review.standing import Standing, standing_of
 
@@ -60,7 +61,7 @@ class _State:
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """What a release, the proposal and the decisions say, by picture id."""
+    """What a release, the proposal and the decisions say, by picture id; what was rejected, by sheet and row."""
 
     name: str = ""
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class _Known:
     changed: Mapping[str, Sequence[str]] = field(default_factory=dict)
     proposed: frozenset[str] = frozenset()
     standing: Standing = field(default_factory=Standing)
+    rejected: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
 
 def row_states(
@@ -115,6 +117,7 @@ def _read_known(shelf: Shelf, release: Release | None) -> _Known:
     known.entries = {entry.id: entry for entry in content.entries}
     known.held, known.failed = content.held, frozenset(content.failed)
     known.tables = shelf.tables(release.manifest)
+    known.rejected = _attested(shelf, release)
     try:
         explanation = orjson.loads(shelf.store.get(release.manifest.explanation))
     except (DamageError, MissingError):
@@ -124,6 +127,17 @@ def _read_known(shelf: Shelf, release: Release | None) -> _Known:
         known.added = frozenset(change["id"] for change in explanation["add"])
         known.changed = {change["id"]: change["reasons"] for change in explanation["change"]}
     return known
+
+
+def _attested(shelf: Shelf, release: Release) -> dict[tuple[str, int], str]:
+    """Why the release's run rejected rows: an engine's reasons are known to nobody else."""
+    found = {}
+    for record in read_attestation(shelf, release).get("rejected", ()):
+        with contextlib.suppress(TypeError):
+            fault = Fault(**record)
+            if fault.row is not None:
+                found[fault.sheet or "", fault.row] = _said(fault)
+    return found
 
 
 class _Teller:
@@ -190,7 +204,10 @@ class _Teller:
             status = str(next(iter(states.values())))
         else:
             status = _counted(states)
-        return RowState(status=status, version=version, seed=_seeds(entries), entries=entries)
+        bad = any(state.kind == "rejected" or "; rejected: " in state.detail for state in states.values())
+        return RowState(
+            status=status, version=version, seed=_seeds(entries), entries=entries, is_rejected=bad
+        )
 
     def _state(self, picture_id: str) -> _State:
         """What became of one picture, and what people decided about it."""
@@ -211,6 +228,8 @@ class _Teller:
             kept = f"kept as it was in {name}; " if entry else ""
             return _State("failed", f"{kept}it could not be made; `newbie retry` tries again")
         if entry is None:
+            if why := self._rejected_before(picture_id):
+                return _State("rejected", f"{why} (in {name})")
             if picture_id in known.proposed:
                 return _State("waits for approval", "`newbie decide` approves it")
             return _State("not made yet", "the next run makes it")
@@ -224,6 +243,12 @@ class _Teller:
             more = f" and {len(reasons) - _CAUSES_SHOWN} more" if len(reasons) > _CAUSES_SHOWN else ""
             return _State("changed", "; ".join(reasons[:_CAUSES_SHOWN]) + more)
         return _State("unchanged")
+
+    def _rejected_before(self, picture_id: str) -> str | None:
+        """Why the release's run rejected a row of the picture, where that row is as it was."""
+        rows = [(part.table.name, part.row.number) for part in self._asked[picture_id].parts]
+        why = next((self._known.rejected[row] for row in rows if row in self._known.rejected), None)
+        return None if why is None or self._is_edited(picture_id) else why
 
     def _decided(self, picture_id: str, entry: Entry) -> str:
         standing = self._known.standing

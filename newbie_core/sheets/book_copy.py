@@ -27,7 +27,7 @@ _HEAD = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _LINK_FONT = '<{p}font><{p}u/><{p}sz val="10"/><{p}color rgb="FF0563C1"/><{p}name val="Calibri"/></{p}font>'
 _FORM = (
     '<{p}xf numFmtId="{number}" fontId="{font}" fillId="0" borderId="0" xfId="0" applyNumberFormat="1" '
-    'applyFont="1" applyAlignment="1"><{p}alignment vertical="top" wrapText="1"/></{p}xf>'
+    'applyFont="1" applyAlignment="1"><{p}alignment vertical="center" wrapText="1"/></{p}xf>'
 )
 
 

@@ -277,7 +277,8 @@ def test_csv_files_keep_their_bytes_and_get_fields_at_the_end(shell, tmp_path):
     assert lines[4].startswith("bad;1girl;x;0x0;=1;")
     assert "rejected: column D (size)" in lines[4]
     assert (tmp_path / "cast.csv").read_bytes() == text.encode("utf-8-sig")
-    assert open_catalog(tmp_path / "a" / "cast.csv").tables["cast"].rows == open_catalog(tmp_path / "cast.csv").tables["cast"].rows
+    old, new = ([*open_catalog(file).tables.values()][0].rows for file in ("cast.csv", "a/cast.csv"))
+    assert [row.values for row in old] == [row.values for row in new]
     assert shell("writeback", "a/cast.csv", "--out", "b/cast.csv").code == 3
     assert (tmp_path / "b" / "cast.csv").read_bytes() == (tmp_path / "a" / "cast.csv").read_bytes()
 
