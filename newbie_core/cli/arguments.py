@@ -26,6 +26,15 @@ examples:
 exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
 """
 
+_RETIRE_EXAMPLES = """\
+examples:
+  newbie retire cast aria --note "season over"   # every picture of the row aria, later ones too
+  newbie retire cast 'ren/*' aria/sad            # globs and single pictures
+  newbie retire cast --all                       # the whole set
+  newbie retire cast aria --undo                 # brings it back
+exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
+"""
+
 _EPILOG = """\
 exit codes: 0 done; 1 damage or failure; 2 usage or unusable input; 3 done, with rejected rows;
 11 locked by another run; 143 stopped by SIGTERM (130 by Ctrl+C)
@@ -46,6 +55,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_keeping(commands)
     _add_deciding(commands)
+    _add_retiring(commands)
     add_model_commands(commands)
     add_nano(commands)
     return parser
@@ -142,6 +152,18 @@ def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "number", type=_candidates, metavar="K", help="which, as `newbie candidates` lists them"
     )
     _signature(choose)
+
+
+def _add_retiring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    retire = _command(
+        commands, "retire", "leave pictures or characters out of the next version", catalog=True
+    )
+    retire.epilog = _RETIRE_EXAMPLES
+    retire.formatter_class = argparse.RawDescriptionHelpFormatter
+    retire.add_argument("ids", nargs="*", metavar="ID", help="ids of pictures or rows, or globs on picture ids")
+    retire.add_argument("--all", action="store_true", help="the whole set")
+    retire.add_argument("--undo", action="store_true", help="bring back what was retired by these words")
+    _signature(retire)
 
 
 def _signature(command: argparse.ArgumentParser) -> None:

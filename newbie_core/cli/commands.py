@@ -23,6 +23,7 @@ from newbie_core.cli.output import (
     spoken_seconds,
 )
 from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
+from newbie_core.cli.retiring import retire_pictures
 from newbie_core.engines import load_engine
 from newbie_core.errors import ReleaseError
 from newbie_core.generation import Engine
@@ -410,6 +411,7 @@ COMMANDS: Mapping[str, Command] = {
     "decisions": decisions,
     "candidates": candidates,
     "choose": choose,
+    "retire": retire_pictures,
     "test": _model_command("single:test"),
     "create": _model_command("interactive:create"),
     "model": _model_command("model_commands:model"),

@@ -14,21 +14,21 @@ import orjson
 
 from newbie_core.catalogs import Catalog
 from newbie_core.errors import DamageError, Fault, MissingError, SheetError
-from newbie_core.plans import Memo, PromptBook, TableValues, combine, source_rows
-from newbie_core.plans.pictures import Picture
+from newbie_core.plans import Directions, Memo, PromptBook, TableValues, combine, source_rows
+from newbie_core.plans.pictures import UNSEEN_COLUMNS, Picture
 from newbie_core.prompts.templates import RowProblem
 from newbie_core.releases import Content, Entry, Release, Shelf, read_attestation, read_proposal
 from newbie_core.review.decisions import DecisionLog
+from newbie_core.review.retiring import read_retired, reasons
 from newbie_core.review.standing import Standing, standing_of
 
 KINDS = (
     "new", "changed", "unchanged", "edited", "held", "failed", "waits for approval", "not made yet", "rejected",
-    "off", "gone", "looked up", "no pictures",
+    "retired", "off", "gone", "looked up", "no pictures",
 )  # fmt: skip
 """The first words of every status."""
 
 _QUIET = frozenset({"new", "unchanged", "not made yet"})
-_NOT_COMPARED = frozenset({"enabled", "count", "decision", "decision_note"})
 _DETAILS_SHOWN = 3
 _SEEDS_SHOWN = 6
 _CAUSES_SHOWN = 3
@@ -74,6 +74,7 @@ class _Known:
     proposed: frozenset[str] = frozenset()
     standing: Standing = field(default_factory=Standing)
     rejected: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    retired: Directions = field(default_factory=Directions)
 
 
 def row_states(
@@ -104,7 +105,8 @@ def row_states(
 
 def _read_known(shelf: Shelf, release: Release | None) -> _Known:
     decisions, _ = DecisionLog(shelf.store, shelf.set).read()
-    known = _Known(standing=standing_of(decisions))
+    retired = Directions(retired=reasons(read_retired(shelf.store, shelf.set)))
+    known = _Known(standing=standing_of(decisions), retired=retired)
     try:
         proposal = read_proposal(shelf)
         known.proposed = frozenset(entry.id for entry in proposal.content.entries) if proposal else frozenset()
@@ -220,6 +222,8 @@ class _Teller:
     def _made_or_not(self, picture_id: str) -> _State:
         known, name = self._known, self._known.name
         entry = known.entries.get(picture_id)
+        if why := known.retired.why_retired(picture_id):
+            return _State("retired", why.removeprefix("retired ") + ("; the next run leaves it out" if entry else ""))
         if reason := self._unsound.get(picture_id):
             return _State("held", f"kept as in {name}; {reason}") if entry else _State(*reason.split(": ", 1))
         if picture_id not in self._asked:
@@ -266,7 +270,7 @@ class _Teller:
             before = tables[name].get(row.id, {})
             if any(
                 before.get(column) != row.values.get(column)
-                for column in {*before, *row.values} - _NOT_COMPARED
+                for column in {*before, *row.values} - UNSEEN_COLUMNS
             ):
                 return True
         return False

@@ -1,7 +1,7 @@
 """Decide which pictures to make and why, before any is made."""
 
 from newbie_core.plans.causes import Cause
-from newbie_core.plans.directions import Directions, Pin, SeedRule, ladder
+from newbie_core.plans.directions import Directions, Pin, SeedRule, ladder, matches_retired
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, derive_seed, job_key
 from newbie_core.plans.pictures import Picture, combine, source_rows
 from newbie_core.plans.planning import Change, Item, Plan, PlanOptions, estimate_seconds, make_plan
@@ -34,5 +34,6 @@ __all__ = [
     "job_key",
     "ladder",
     "make_plan",
+    "matches_retired",
     "source_rows",
 ]

@@ -161,6 +161,11 @@ CORE_COLUMNS: tuple[ColumnSpec, ...] = (
     _spec("height", "image height|高|高度|高さ|縦幅", "integer"),
     _spec("size", "image size|resolution|尺寸|大小|分辨率|解析度|サイズ|解像度"),
     _spec("steps", "sampling steps|步数|步數|采样步数|採樣步數|ステップ|ステップ数", "integer"),
+    _spec("decision", "决定|決定|审核决定|審核決定|审核结果|審核結果|判定"),
+    _spec(
+        "decision_note",
+        "decision notes|decision comment|决定备注|決定備註|决定说明|決定說明|审核意见|審核意見|決定メモ|判定メモ",
+    ),
     _spec("guidance", "cfg|cfg scale|guidance scale|引导|引導|引导系数|引導係數|ガイダンス|cfgスケール"),
 )
 """The columns that every catalog knows."""

@@ -47,7 +47,8 @@ class Table:
     the row was rejected, so that a table read beside another does not shift. `rejected_rows` gives
     the rejected rows by number, with their id where it could be read. `faults` holds everything
     found; if any is of severity "file" the table has no rows and must not be used. `header_row` is the
-    header's number in Excel; `added` are the columns that write-back added, by what they are called.
+    header's number in Excel; `added` are the columns that write-back added, by what they are called,
+    and `versions` the version that write-back wrote beside a row, by row number.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Table:
     faults: list[Fault] = field(default_factory=list)
     header_row: int = 0
     added: dict[str, Column] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -143,6 +145,7 @@ class _Reader:
         pick = itemgetter(*self._indices, self._indices[0])  # twice the first: always a tuple
         header_width = self._header.width
         order = self._table.order
+        told = self._header.added.get("version")
         first = self._header.place + 1
         for number, cells in zip(sheet.numbers[first:], sheet.rows[first:], strict=True):
             if len(cells) < width:
@@ -159,6 +162,8 @@ class _Reader:
                 continue
             row = Row(number, self._ids.get(number, ""), dict(compress(zip(names, picked), picked)))  # noqa: B905
             order.append(row if sound else None)
+            if told is not None and told.index < len(cells):
+                self._table.versions[number] = cells[told.index]
             if not sound:
                 self._table.rejected_rows[number] = row.id or None
         self._reject_doubles()
