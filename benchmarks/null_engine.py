@@ -33,7 +33,9 @@ class NullEngine:
 
     def capabilities(self) -> Capabilities:
         """One size."""
-        return Capabilities(size_step=8, smallest_side=self.side, largest_side=self.side, trained=False, options={})
+        return Capabilities(
+            size_step=8, smallest_side=self.side, largest_side=self.side, trained=False, options={}
+        )
 
     def environment(self) -> Mapping[str, str]:
         """Nothing that could matter."""

@@ -7,7 +7,6 @@ without any. The pictures are of 192x192 pixels; larger ones only cost the first
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def measure() -> Report:
                     "wall s": round(took.wall, 2),
                     "CPU s": round(took.cpu, 2),
                     "peak MB": round(took.memory),
-                    "copy MB": round(os.stat(copy).st_size / 1e6, 2),
+                    "copy MB": round(copy.stat().st_size / 1e6, 2),
                 }
             )
     slowest = max(float(row["wall s"]) for row in rows)

@@ -44,7 +44,9 @@ NUMBERED_COLUMNS = frozenset({*CHARACTER_FIELDS, "name", "character"} - {"n"})
 """Columns that take a number for several characters in one row: `expression_2`."""
 
 _NAMES_SHOWN = 10
-_NEVER_DEFAULTS = frozenset("id base enabled count seed width height size steps guidance negative decision decision_note".split())
+_NEVER_DEFAULTS = frozenset(
+    "id base enabled count seed width height size steps guidance negative decision decision_note".split()
+)
 """Columns that stand in no prompt."""
 _BOOK_SUFFIXES = (".xlsx", ".xlsm")
 _TEXT_SUFFIXES = (".csv", ".tsv")

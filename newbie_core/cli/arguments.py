@@ -160,7 +160,9 @@ def _add_retiring(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     retire.epilog = _RETIRE_EXAMPLES
     retire.formatter_class = argparse.RawDescriptionHelpFormatter
-    retire.add_argument("ids", nargs="*", metavar="ID", help="ids of pictures or rows, or globs on picture ids")
+    retire.add_argument(
+        "ids", nargs="*", metavar="ID", help="ids of pictures or rows, or globs on picture ids"
+    )
     retire.add_argument("--all", action="store_true", help="the whole set")
     retire.add_argument("--undo", action="store_true", help="bring back what was retired by these words")
     _signature(retire)

@@ -92,7 +92,10 @@ def decisions(given: argparse.Namespace, _stop: StopSignals) -> int:
     for pattern, retirement in retired.items():
         result(f"{retirement.at}  {retirement.by}  {pattern} is {retirement}")
     rejected = sum(map(len, standing.rejected.values()))
-    result(f"{shelf.set}: {len(found)} decisions; {len(standing.pinned)} pinned, {rejected} seeds rejected" + (f", {len(retired)} retired" if retired else ""))
+    result(
+        f"{shelf.set}: {len(found)} decisions; {len(standing.pinned)} pinned, {rejected} seeds rejected"
+        + (f", {len(retired)} retired" if retired else "")
+    )
     return DONE
 
 

@@ -109,7 +109,9 @@ def _read_known(shelf: Shelf, release: Release | None) -> _Known:
     known = _Known(standing=standing_of(decisions), retired=retired)
     try:
         proposal = read_proposal(shelf)
-        known.proposed = frozenset(entry.id for entry in proposal.content.entries) if proposal else frozenset()
+        known.proposed = (
+            frozenset(entry.id for entry in proposal.content.entries) if proposal else frozenset()
+        )
     except (DamageError, MissingError):
         pass  # the next run makes it again
     if release is None:
@@ -223,7 +225,9 @@ class _Teller:
         known, name = self._known, self._known.name
         entry = known.entries.get(picture_id)
         if why := known.retired.why_retired(picture_id):
-            return _State("retired", why.removeprefix("retired ") + ("; the next run leaves it out" if entry else ""))
+            return _State(
+                "retired", why.removeprefix("retired ") + ("; the next run leaves it out" if entry else "")
+            )
         if reason := self._unsound.get(picture_id):
             return _State("held", f"kept as in {name}; {reason}") if entry else _State(*reason.split(": ", 1))
         if picture_id not in self._asked:

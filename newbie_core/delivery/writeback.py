@@ -33,7 +33,13 @@ from newbie_core.sheets.additions import AddedCell, AddedColumn, Addition, Link,
 from newbie_core.sheets.columns import ADDED_PREFIX
 from newbie_core.sheets.kinds import TEXT_SUFFIXES, WORKBOOK_SUFFIXES
 
-_WIDTHS: Mapping[str, float] = {"status": 44, "version": 10, "seed": 13, "picture": (SIDE + 9) / 7, "link": 24}
+_WIDTHS: Mapping[str, float] = {
+    "status": 44,
+    "version": 10,
+    "seed": 13,
+    "picture": (SIDE + 9) / 7,
+    "link": 24,
+}
 _SAFE = "/-._~()!$&'*+,;=:@"
 
 
@@ -94,9 +100,7 @@ def write_back(
     shown = _first_entries(states) if wish.has_thumbnails and not _is_text(sources) else []
     small, notes = thumbnails(shelf.store, shown, memo)
     addresses = _Addresses(shelf, root, release, wish)
-    copies = [
-        (file, _copy_of(catalog, file, states, small, addresses)) for file in sources
-    ]
+    copies = [(file, _copy_of(catalog, file, states, small, addresses)) for file in sources]
     files = _write(copies, sources, wish)
     counts = Counter(state.kind for rows in states.values() for state in rows.values())
     return WrittenBack(
@@ -137,11 +141,17 @@ def _check_place(catalog: Catalog, sources: Sequence[Path], root: Path, wish: Wr
         wanted: tuple[str, ...] = ("",)
     else:
         wanted = (sources[0].suffix.lower(),)
-    if to.suffix.lower() not in wanted and (wanted != ("",) or to.suffix.lower() in (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES)):
+    if to.suffix.lower() not in wanted and (
+        wanted != ("",) or to.suffix.lower() in (*TEXT_SUFFIXES, *WORKBOOK_SUFFIXES)
+    ):
         what = f"a file that ends in {wanted[0]}" if wanted[0] else "a new folder for the CSV files"
         _refuse(f"{to}: the copy is of the kind of its source; name {what}", "E_WRITEBACK_KIND")
     if to.is_symlink() or (to.exists() and not (wish.replace and to.is_file())):
-        hint = "--replace writes over an earlier copy, or name a new file" if to.is_file() else "name a new place"
+        hint = (
+            "--replace writes over an earlier copy, or name a new file"
+            if to.is_file()
+            else "name a new place"
+        )
         _refuse(f"{to}: exists already; {hint}", "E_WRITEBACK_EXISTS")
 
 
@@ -212,7 +222,9 @@ def _addition(
     table: Table, states: Mapping[int, RowState], small: Mapping[str, Small], addresses: _Addresses
 ) -> Addition:
     has_pictures = any(state.entries for state in states.values())
-    cells: dict[str, dict[int, AddedCell]] = {name: {} for name in ("status", "version", "seed", "picture", "link")}
+    cells: dict[str, dict[int, AddedCell]] = {
+        name: {} for name in ("status", "version", "seed", "picture", "link")
+    }
     for number, state in states.items():
         cells["status"][number] = AddedCell(value=state.status)
         cells["version"][number] = AddedCell(value=state.version)

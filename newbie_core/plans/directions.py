@@ -69,9 +69,7 @@ class Directions:
 def matches_retired(pattern: str, picture_id: str) -> bool:
     """Whether a picture is meant: by its id, with its copies or without, by a row's id, or by a glob."""
     base = picture_id.partition("#")[0]
-    return (
-        pattern in base.split("/") or fnmatchcase(base, pattern) or fnmatchcase(picture_id, pattern)
-    )
+    return pattern in base.split("/") or fnmatchcase(base, pattern) or fnmatchcase(picture_id, pattern)
 
 
 def ladder_seed(set_name: str, picture_id: str, rung: int) -> int:

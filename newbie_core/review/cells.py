@@ -211,9 +211,7 @@ def _obey(cells: Sequence[Cell], catalog: Catalog, desk: Desk, at: str, *, keep:
     return Obeyed(standing=desk.standing, decisions=taken.decisions, faults=faults)
 
 
-def _requests(
-    cell: Cell, catalog: Catalog, desk: Desk, at: str, faults: list[Fault]
-) -> Iterator[Request]:
+def _requests(cell: Cell, catalog: Catalog, desk: Desk, at: str, faults: list[Fault]) -> Iterator[Request]:
     """One request for each picture of the row that the version shows."""
     kind, count, note, version = cell.said
     place = catalog.table_order().index(cell.table)

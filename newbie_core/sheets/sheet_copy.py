@@ -69,12 +69,12 @@ class _Line:
 class SheetCopy:
     """Writes the additions of one sheet into a copy of its workbook."""
 
-    def __init__(
-        self, book: BookCopy, part: str, addition: Addition, styles: Styles, limits: Limits
-    ) -> None:
+    def __init__(self, book: BookCopy, part: str, addition: Addition, styles: Styles, limits: Limits) -> None:
         self._book, self._part, self._addition, self._styles = book, part, addition, styles
         self._data, self._root = book.tree(part, closed=frozenset({"sheetData"}))
-        self._office = OFFICE if "purl.oclc.org" not in " ".join(self._root.attributes.values()) else STRICT_OFFICE
+        self._office = (
+            OFFICE if "purl.oclc.org" not in " ".join(self._root.attributes.values()) else STRICT_OFFICE
+        )
         self._splices: list[Splice] = []
         self._columns = self._find_columns(limits)
         self._picture_rows = {
@@ -143,9 +143,7 @@ class SheetCopy:
     def _write_line(self, line: _Line) -> None:
         if line.number < self._addition.header_row:
             return
-        new = {
-            place: self._cell(line, place, at) for at, place in enumerate(self._columns)
-        }
+        new = {place: self._cell(line, place, at) for at, place in enumerate(self._columns)}
         there = {cell.column: cell for cell in line.cells}
         if not any(new.values()) and not there.keys() & new.keys():
             return
@@ -202,8 +200,11 @@ class SheetCopy:
         short = text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
         body = said(_LIKE_ESCAPE.sub("_x005F_", short))
         head = f'<{p}c r="{reference}"'.encode() + look
-        return head + f' t="inlineStr"><{p}is><{p}t xml:space="preserve">'.encode() + body + (
-            f"</{p}t></{p}is></{p}c>".encode()
+        return (
+            head
+            + f' t="inlineStr"><{p}is><{p}t xml:space="preserve">'.encode()
+            + body
+            + (f"</{p}t></{p}is></{p}c>".encode())
         )
 
     # Everything around the cells
@@ -245,7 +246,9 @@ class SheetCopy:
     def _write_links(self) -> None:
         element = self._root.child("hyperlinks")
         stale = [
-            link for link in (element.children if element else ()) if self._is_ours(link.attributes.get("ref", ""))
+            link
+            for link in (element.children if element else ())
+            if self._is_ours(link.attributes.get("ref", ""))
         ]
         links = [
             (f"{column_letter(place)}{number}", cell.link)
@@ -297,7 +300,11 @@ class SheetCopy:
         """Put an element in where the schema wants it among the sheet's own."""
         later = _ORDER[_ORDER.index(name) + 1 :]
         at = next(
-            (child.start for child in self._root.children if child.name in later or child.name == "AlternateContent"),
+            (
+                child.start
+                for child in self._root.children
+                if child.name in later or child.name == "AlternateContent"
+            ),
             self._root.closing,
         )
         self._splices.append(Splice(start=at, end=at, data=data))
@@ -343,9 +350,7 @@ def _attributes(one: Mapping[str, str]) -> bytes:
     return b"".join(f' {name}="'.encode() + said(value) + b'"' for name, value in one.items())
 
 
-def _walk(
-    data: bytes, book: BookCopy, part: str, sheet_data: Element, handlers: _Handlers
-) -> None:
+def _walk(data: bytes, book: BookCopy, part: str, sheet_data: Element, handlers: _Handlers) -> None:
     """Call the handlers for what stands between the start and the end of `sheetData`."""
     parser = book.package.new_parser(part, namespaces=False)
     prefix = sheet_data.prefix
@@ -422,9 +427,7 @@ class _Collector(_Handlers):
         self._style = attributes.get("s")
         if self.column >= self._first:
             start = parser.CurrentByteIndex
-            self.lines[-1].cells.append(
-                _Cell(column=self.column, start=start, end=tag_end(self.data, start))
-            )
+            self.lines[-1].cells.append(_Cell(column=self.column, start=start, end=tag_end(self.data, start)))
 
     def close_cell(self, parser: expat.XMLParserType) -> None:
         if self.filled and self.column < self._first:

@@ -100,7 +100,9 @@ def _read(
     sheet: Sheet, columns: Sequence[ColumnSpec], numbered: frozenset[str], *, id_required: bool
 ) -> Table:
     header = find_header(sheet, columns, numbered, id_required=id_required)
-    table = Table(name=sheet.name, file=sheet.file, columns=header.columns, faults=header.faults, added=header.added)
+    table = Table(
+        name=sheet.name, file=sheet.file, columns=header.columns, faults=header.faults, added=header.added
+    )
     if header.place is not None:
         table.header_row = sheet.numbers[header.place]
     if header.place is not None and table.usable:

@@ -102,9 +102,11 @@ def plain_xml(file: Path) -> Path:
     shared = "".join(f"<x:si><x:r><x:t>{text}</x:t></x:r></x:si>" for text in strings)
 
     def row(number: int, first: int) -> str:
-        return f'<x:row r="{number}">' + "".join(
-            f'<x:c t="s"><x:v>{first + at}</x:v></x:c>' for at in range(3)
-        ) + "</x:row>"
+        return (
+            f'<x:row r="{number}">'
+            + "".join(f'<x:c t="s"><x:v>{first + at}</x:v></x:c>' for at in range(3))
+            + "</x:row>"
+        )
 
     sheet = (
         f'<?xml version="1.0" encoding="UTF-16"?><x:worksheet xmlns:x="{SPACE}"><x:dimension ref="A1:C4"/>'

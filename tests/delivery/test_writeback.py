@@ -64,7 +64,11 @@ def case(request, tmp_path_factory) -> Case:
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEWBIE_FSYNC", "0")
-        source, store, copy = BOOKS[request.param](folder / "cast.xlsx"), folder / "store", folder / "back" / "cast.xlsx"
+        source, store, copy = (
+            BOOKS[request.param](folder / "cast.xlsx"),
+            folder / "store",
+            folder / "back" / "cast.xlsx",
+        )
         before = source.read_bytes()
         assert newbie("run", source, "--store", store).code in (0, 3)
         said = newbie("writeback", source, "--store", store, "--out", copy, "--json")
@@ -149,7 +153,11 @@ def test_every_row_says_what_became_of_it(case):
         places = added(sheet)
         assert {"status", "version", "seed", "picture", "link"} <= places.keys(), name
         assert min(places.values()) > max(column.index + 1 for column in table.columns.values())
-        shown = {image.anchor._from.row + 1 for image in sheet._images if image.anchor._from.col + 1 == places["picture"]}
+        shown = {
+            image.anchor._from.row + 1
+            for image in sheet._images
+            if image.anchor._from.col + 1 == places["picture"]
+        }
         for row in table.rows:
             if row.values.get("enabled") == "no":
                 assert sheet.cell(row.number, places["status"]).value.startswith("off")
@@ -179,7 +187,9 @@ def test_a_copy_read_again_is_the_same_catalog(case):
 
 def test_a_copy_of_a_copy_is_the_same_file(case):
     again = case.copy.parent.with_name("again") / "cast.xlsx"
-    assert newbie("writeback", case.copy, "--store", case.store, "--out", again).code == case.said["exit_code"]
+    assert (
+        newbie("writeback", case.copy, "--store", case.store, "--out", again).code == case.said["exit_code"]
+    )
     assert parts_of(again) == parts_of(case.copy)
     assert again.read_bytes() == case.copy.read_bytes()
 
@@ -265,19 +275,26 @@ def test_a_later_copy_tells_what_changed_and_clears_what_is_gone(shell, tmp_path
 
 
 def test_csv_files_keep_their_bytes_and_get_fields_at_the_end(shell, tmp_path):
-    text = 'id;gender;appearance;size;note\r\naria;1girl;"silver_hair, blue_eyes";64x64;"a ""b""\nc"\r\n\r\nren;1boy;黑发和很长的头发;64x64\r\nbad;1girl;x;0x0;=1\r\n'
+    text = (
+        'id;gender;appearance;size;note\r\naria;1girl;"silver_hair, blue_eyes";64x64;"a ""b""\nc"\r\n\r\n'
+        "ren;1boy;黑发和很长的头发;64x64\r\nbad;1girl;x;0x0;=1\r\n"
+    )
     (tmp_path / "cast.csv").write_bytes(text.encode("utf-8-sig"))
     assert shell("run", "cast.csv").code == 3
     assert shell("writeback", "cast.csv", "--out", "a/cast.csv").code == 3
     copy = (tmp_path / "a" / "cast.csv").read_bytes().decode("utf-8-sig")
     lines = copy.split("\r\n")
-    assert lines[0] == "id;gender;appearance;size;note;newbie: status;newbie: version;newbie: seed;newbie: link"
+    assert (
+        lines[0] == "id;gender;appearance;size;note;newbie: status;newbie: version;newbie: seed;newbie: link"
+    )
     assert lines[1].startswith('aria;1girl;"silver_hair, blue_eyes";64x64;"a ""b""\nc";new;r000001;')
     assert lines[3].startswith("ren;1boy;黑发和很长的头发;64x64;;new;r000001;")
     assert lines[4].startswith("bad;1girl;x;0x0;=1;")
     assert "rejected: column D (size)" in lines[4]
     assert (tmp_path / "cast.csv").read_bytes() == text.encode("utf-8-sig")
-    old, new = ([*open_catalog(file).tables.values()][0].rows for file in ("cast.csv", "a/cast.csv"))
+    old, new = (
+        next(iter(open_catalog(Path(file)).tables.values())).rows for file in ("cast.csv", "a/cast.csv")
+    )
     assert [row.values for row in old] == [row.values for row in new]
     assert shell("writeback", "a/cast.csv", "--out", "b/cast.csv").code == 3
     assert (tmp_path / "b" / "cast.csv").read_bytes() == (tmp_path / "a" / "cast.csv").read_bytes()

@@ -10,9 +10,7 @@ from newbie_core.store import Store
 from tests.catalogs.building import make_catalog, make_workbook, set_cell
 from tests.releases.building import run, shelf_of
 
-CHARACTERS = (
-    "id,gender,appearance,decision,decision note\naria,1girl,silver_hair,,\nren,1boy,black_hair,,\n"
-)
+CHARACTERS = "id,gender,appearance,decision,decision note\naria,1girl,silver_hair,,\nren,1boy,black_hair,,\n"
 EXPRESSIONS = "编号,表情,审核结果,审核意见\nhappy,smile,,\nsad,frown,,\n"
 
 

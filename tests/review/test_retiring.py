@@ -36,7 +36,7 @@ def test_a_retired_character_leaves_with_its_cause_and_comes_back_with_the_same_
     assert (report["release"], report["removed"], report["exit_code"]) == ("r000002", 2, 0)
     assert set(pixels(released)) == {"ren/happy", "ren/sad"}
     changes = (released.parent / "store" / "views" / "cast" / "r000002" / "changes.md").read_text()
-    assert "`aria/sad`: retired after r000001 by mia (\"season over\")" in changes
+    assert '`aria/sad`: retired after r000001 by mia ("season over")' in changes
     with (released / "expressions.csv").open("a") as file:
         file.write("angry,angry\n")
     assert shell("run", "cast").code == 0
@@ -80,4 +80,6 @@ def test_write_back_tells_who_is_retired(shell, released):
     assert shell("retire", "cast", "aria", "--by", "mia").code == 0
     assert shell("writeback", "cast", "--out", "back").code == 0
     text = (released.parent / "back" / "characters.csv").read_text()
-    assert 'aria,Aria,1girl,silver_hair,2 pictures: 2 retired; aria/happy retired: after r000001 by mia' in text
+    assert (
+        "aria,Aria,1girl,silver_hair,2 pictures: 2 retired; aria/happy retired: after r000001 by mia" in text
+    )
