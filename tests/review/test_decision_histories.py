@@ -156,7 +156,7 @@ def live_through(pattern: Path, history: list[tuple]) -> None:
             night.check()
             for pattern in list(night.retired):
                 night.retire(pattern, True)
-            night.run(False)
+            run(night.catalog, night.store, republish=True)
             assert {entry.id for entry in night.current()} == set(IDS)
 
 
