@@ -19,8 +19,8 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM
 def copy_csv(data: bytes, addition: Addition, encoding: str | None, *, tabs: bool) -> bytes:
     """The file's bytes with the added columns, in its encoding; a character it lacks is spelled out.
 
-    Columns that the header has already are written in their places, and their records anew; the others
-    come behind the header's last field. A record with more fields than the header, which is rejected
+    Columns that the header has already are written in their places; the others come behind the header's
+    last field. A record with more fields than the header, which is rejected
     anyway, has them behind its own.
     """
     text, used, _ = decode(data, encoding)
@@ -62,13 +62,27 @@ def _with_fields(
         if column.place is not None
     }
     if old:
-        fields = [*record, *([""] * (width - len(record)))]
         if len(record) > width:
             return raw
-        body = _written([old.get(at, field) for at, field in enumerate(fields)], separator)
+        fields = [*_raw_fields(body, separator), *([""] * (width - len(record)))]
+        body = separator.join(
+            _written([old[at]], separator) if at in old else field for at, field in enumerate(fields)
+        )
     else:
         body += separator * max(0, width - len(record))
     return body + "".join(separator + _written([field], separator) for field in new) + ending
+
+
+def _raw_fields(body: str, separator: str) -> list[str]:
+    """A record's fields as they are written, quotes and all."""
+    fields, start, inside = [], 0, False
+    for at, one in enumerate(body):
+        if one == '"' and body[start] == '"':
+            inside = not inside
+        elif one == separator and not inside:
+            fields.append(body[start:at])
+            start = at + 1
+    return [*fields, body[start:]]
 
 
 def _said(column: AddedColumn, number: int, *, is_header: bool) -> str:

@@ -7,7 +7,6 @@ import pytest
 from newbie_core.releases import collect, verify
 from newbie_core.store import Store
 from tests.catalogs.building import make_catalog, set_cell
-from tests.cli.conftest import *  # noqa: F403 - the shell in a folder of its own
 from tests.releases.building import root_of, shelf_of
 
 
