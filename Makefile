@@ -20,9 +20,9 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Long fault campaigns: kills, failing system calls, full disks, flipped bits (about half an hour).
+# Long campaigns: kills, failing system calls, full disks, flipped bits, histories of decisions, LibreOffice (an hour).
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults
+	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults tests/review tests/delivery
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

@@ -17,6 +17,7 @@ NAMES = (
     "nothing_changed",
     "prefect_path",
     "page",
+    "write_back",
     "model_forward",
     "model_counts",
     "model_memory",

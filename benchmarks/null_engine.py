@@ -14,14 +14,17 @@ from newbie_core.errors import PictureError
 from newbie_core.plans import Capabilities, EngineIdentity, Job
 
 NULL_ENGINE = "benchmarks.null_engine:NullEngine"
+USUAL_ENGINE = "benchmarks.null_engine:UsualEngine"
 SIDE = 64
 
 
 class NullEngine:
     """Copies one picture and writes the seed into it."""
 
+    side = SIDE
+
     def __init__(self) -> None:
-        ramp = Image.linear_gradient("L").resize((SIDE, SIDE))
+        ramp = Image.linear_gradient("L").resize((self.side, self.side))
         self._base = Image.merge("RGB", (ramp, ramp.rotate(90), ramp.rotate(180)))
 
     def identity(self) -> EngineIdentity:
@@ -30,7 +33,9 @@ class NullEngine:
 
     def capabilities(self) -> Capabilities:
         """One size."""
-        return Capabilities(size_step=8, smallest_side=SIDE, largest_side=SIDE, trained=False, options={})
+        return Capabilities(
+            size_step=8, smallest_side=self.side, largest_side=self.side, trained=False, options={}
+        )
 
     def environment(self) -> Mapping[str, str]:
         """Nothing that could matter."""
@@ -47,3 +52,9 @@ class NullEngine:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class UsualEngine(NullEngine):
+    """The same in the size that catalogs usually ask for."""
+
+    side = 192

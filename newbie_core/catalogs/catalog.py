@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from newbie_core.catalogs.settings import SETTINGS_FILE, Settings, load_settings
@@ -44,7 +44,9 @@ NUMBERED_COLUMNS = frozenset({*CHARACTER_FIELDS, "name", "character"} - {"n"})
 """Columns that take a number for several characters in one row: `expression_2`."""
 
 _NAMES_SHOWN = 10
-_NEVER_DEFAULTS = frozenset("id base enabled count seed width height size steps guidance negative".split())
+_NEVER_DEFAULTS = frozenset(
+    "id base enabled count seed width height size steps guidance negative decision decision_note".split()
+)
 """Columns that stand in no prompt."""
 _BOOK_SUFFIXES = (".xlsx", ".xlsm")
 _TEXT_SUFFIXES = (".csv", ".tsv")
@@ -52,7 +54,10 @@ _TEXT_SUFFIXES = (".csv", ".tsv")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """One image set as it stands on disk now. `faults` are those found so far; rows they reject are left out."""
+    """One image set as it stands on disk now. `faults` are those found so far; rows they reject are left out.
+
+    `files` are the digests of the files that were read, `authors` who saved each of them last.
+    """
 
     name: str
     path: Path
@@ -65,6 +70,7 @@ class Catalog:
     faults: tuple[Fault, ...]
     files: Mapping[str, str]
     index: Mapping[str, Mapping[str, Row]]
+    authors: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, table: str, row_id: str) -> Row | None:
         """The good row `row_id` of a table."""
@@ -115,6 +121,7 @@ def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalo
         faults=tuple(faults),
         files=source.digests(),
         index={name: {row.id: row for row in table.rows} for name, table in tables.items()},
+        authors=source.authors(),
     )
 
 
@@ -238,6 +245,9 @@ class _Source:
 
     def digests(self) -> dict[str, str]:
         return {path.name: book.digest for path, book in sorted(self._books.items())}
+
+    def authors(self) -> dict[str, str]:
+        return {path.name: book.author for path, book in sorted(self._books.items())}
 
     def _is_book(self) -> bool:
         return self._files[0].suffix.lower() in _BOOK_SUFFIXES

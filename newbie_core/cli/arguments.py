@@ -11,6 +11,7 @@ from newbie_core.cli.export_arguments import add_export
 from newbie_core.cli.model_arguments import add_model_commands
 from newbie_core.cli.nano_commands import add_nano
 from newbie_core.cli.paging import add_page
+from newbie_core.cli.writing_back import add_writeback
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
@@ -23,6 +24,15 @@ examples:
   newbie decide cast reroll aria/sad --count 6                # six candidates side by side
   newbie decide cast clear aria/happy                         # forgets what was decided about it
   newbie decide cast --file decisions.json                    # what a review page downloads
+exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
+"""
+
+_RETIRE_EXAMPLES = """\
+examples:
+  newbie retire cast aria --note "season over"   # every picture of the row aria, later ones too
+  newbie retire cast 'ren/*' aria/sad            # globs and single pictures
+  newbie retire cast --all                       # the whole set
+  newbie retire cast aria --undo                 # brings it back
 exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
 """
 
@@ -46,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_keeping(commands)
     _add_deciding(commands)
+    _add_retiring(commands)
     add_model_commands(commands)
     add_nano(commands)
     return parser
@@ -115,6 +126,9 @@ def _add_keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--keep-days", type=_days, default=7, metavar="N", help="keep unreleased pictures so long"
     )
     add_export(_command(commands, "export", "copy a version out under readable names", catalog=True))
+    add_writeback(
+        _command(commands, "writeback", "copy the workbook with what became of each row", catalog=True)
+    )
 
 
 def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -140,6 +154,20 @@ def _add_deciding(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "number", type=_candidates, metavar="K", help="which, as `newbie candidates` lists them"
     )
     _signature(choose)
+
+
+def _add_retiring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    retire = _command(
+        commands, "retire", "leave pictures or characters out of the next version", catalog=True
+    )
+    retire.epilog = _RETIRE_EXAMPLES
+    retire.formatter_class = argparse.RawDescriptionHelpFormatter
+    retire.add_argument(
+        "ids", nargs="*", metavar="ID", help="ids of pictures or rows, or globs on picture ids"
+    )
+    retire.add_argument("--all", action="store_true", help="the whole set")
+    retire.add_argument("--undo", action="store_true", help="bring back what was retired by these words")
+    _signature(retire)
 
 
 def _signature(command: argparse.ArgumentParser) -> None:

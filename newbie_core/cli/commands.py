@@ -23,6 +23,7 @@ from newbie_core.cli.output import (
     spoken_seconds,
 )
 from newbie_core.cli.places import make_store, needed_store, set_name_of, store_if_any
+from newbie_core.cli.retiring import retire_pictures
 from newbie_core.engines import load_engine
 from newbie_core.errors import ReleaseError
 from newbie_core.generation import Engine
@@ -361,6 +362,12 @@ def _page(given: argparse.Namespace, _stop: StopSignals) -> int:
     return page(given)
 
 
+def _writeback(given: argparse.Namespace, _stop: StopSignals) -> int:
+    from newbie_core.cli.writing_back import writeback
+
+    return writeback(given)
+
+
 def _plan_options(given: argparse.Namespace) -> PlanOptions:
     return PlanOptions(
         only=tuple(given.only),
@@ -406,10 +413,12 @@ COMMANDS: Mapping[str, Command] = {
     "gc": _gc,
     "export": _export,
     "page": _page,
+    "writeback": _writeback,
     "decide": decide,
     "decisions": decisions,
     "candidates": candidates,
     "choose": choose,
+    "retire": retire_pictures,
     "test": _model_command("single:test"),
     "create": _model_command("interactive:create"),
     "model": _model_command("model_commands:model"),

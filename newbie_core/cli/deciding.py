@@ -18,6 +18,7 @@ from newbie_core.review.candidates import Candidate, candidate_file, made_candid
 from newbie_core.review.deciding import Desk, Refusal, Request, Taken
 from newbie_core.review.decision_file import read_requests, text_problem
 from newbie_core.review.decisions import Decision, DecisionLog
+from newbie_core.review.retiring import read_retired, reasons
 from newbie_core.review.standing import Standing, standing_of
 from newbie_core.store import object_name
 
@@ -34,7 +35,7 @@ def decide(given: argparse.Namespace, _stop: StopSignals) -> int:
     """Take decisions about pictures, from the command line or from a file."""
     if (given.file is None) == (given.decision is None or not given.ids):
         raise InputError(_ONE_EACH, code="E_DECISION_FORM")
-    by, at = _who(given), _now()
+    by, at = who_decides(given), _now()
     with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         if given.file is not None:
@@ -59,7 +60,7 @@ def choose(given: argparse.Namespace, _stop: StopSignals) -> int:
             id=given.id,
             decision="choose",
             number=given.number,
-            by=_who(given),
+            by=who_decides(given),
             at=_now(),
             note=given.note,
         )
@@ -74,9 +75,11 @@ def decisions(given: argparse.Namespace, _stop: StopSignals) -> int:
     with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         found, notes = DecisionLog(store, shelf.set).read()
+        retired = read_retired(store, shelf.set)
     standing = standing_of(found)
     if given.json:
-        print_json({"catalog": shelf.set, **_standing_record(found, standing), "notes": list(notes)})
+        record = {**_standing_record(found, standing), "retired": reasons(retired)}
+        print_json({"catalog": shelf.set, **record, "notes": list(notes)})
         return DONE
     for note in notes:
         say(f"note: {note}")
@@ -86,8 +89,13 @@ def decisions(given: argparse.Namespace, _stop: StopSignals) -> int:
             f"{decision.at}  {decision.by}  {decision.decision} {decision.id}"
             f"  ({decision.version}, seed {decision.about.seed}){note}"
         )
+    for pattern, retirement in retired.items():
+        result(f"{retirement.at}  {retirement.by}  {pattern} is {retirement}")
     rejected = sum(map(len, standing.rejected.values()))
-    result(f"{shelf.set}: {len(found)} decisions; {len(standing.pinned)} pinned, {rejected} seeds rejected")
+    result(
+        f"{shelf.set}: {len(found)} decisions; {len(standing.pinned)} pinned, {rejected} seeds rejected"
+        + (f", {len(retired)} retired" if retired else "")
+    )
     return DONE
 
 
@@ -173,7 +181,8 @@ def _standing_record(found: Iterable[Decision], standing: Standing) -> dict[str,
     }
 
 
-def _who(given: argparse.Namespace) -> str:
+def who_decides(given: argparse.Namespace) -> str:
+    """Who decides: `--by`, else the user of this machine."""
     try:
         by: str = given.by or getpass.getuser()
     except (KeyError, OSError):
@@ -190,4 +199,4 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-__all__ = ["candidates", "choose", "decide", "decisions"]
+__all__ = ["candidates", "choose", "decide", "decisions", "who_decides"]

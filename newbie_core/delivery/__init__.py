@@ -1,7 +1,18 @@
-"""Copy a version out as others take it: names, channels, game and chat formats, data packages, rights."""
+"""Copy a version out as others take it: names, channels, game and chat formats, data packages, rights, workbooks."""
 
 from newbie_core.delivery.channels import find_channels
 from newbie_core.delivery.delivering import Delivered, Order, deliver
 from newbie_core.delivery.names import Pattern, read_pattern
+from newbie_core.delivery.writeback import Writeback, WrittenBack, write_back
 
-__all__ = ["Delivered", "Order", "Pattern", "deliver", "find_channels", "read_pattern"]
+__all__ = [
+    "Delivered",
+    "Order",
+    "Pattern",
+    "Writeback",
+    "WrittenBack",
+    "deliver",
+    "find_channels",
+    "read_pattern",
+    "write_back",
+]

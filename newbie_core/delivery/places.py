@@ -61,6 +61,31 @@ def new_place(to: Path, *, packed: bool) -> Iterator[Place]:
             os.close(lock)
 
 
+def write_file(to: Path, data: bytes, *, replace: bool) -> None:
+    """One file, whole or not there; `replace` lets it take the place of a file of that name.
+
+    Raises:
+        ReleaseError: `to` exists already.
+        StoreError: it cannot be written.
+    """
+    with explained(to, "write"):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        sweep_partials(to.parent)
+        partial, lock = _make_partial(to.parent, packed=True)
+        try:
+            with partial.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace and to.is_file() and not to.is_symlink():
+                partial.replace(to)
+            else:
+                _give_name(partial, to)
+        finally:
+            _remove(partial)
+            os.close(lock)
+
+
 def refuse_existing(to: Path) -> None:
     """Nothing is overwritten.
 

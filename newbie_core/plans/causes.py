@@ -8,12 +8,12 @@ from typing import Literal
 
 from newbie_core.catalogs import Catalog
 from newbie_core.plans.job import EngineIdentity
-from newbie_core.plans.pictures import PIXEL_COLUMNS, Picture, lookup_columns, source_rows
+from newbie_core.plans.pictures import PIXEL_COLUMNS, UNSEEN_COLUMNS, Picture, lookup_columns, source_rows
 from newbie_core.plans.previous import Previous, Recipe, Released, TableValues
 from newbie_core.sheets import Row, Table
 
 CauseKind = Literal[
-    "cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed", "decision"
+    "cell", "row", "setting", "template", "engine", "prompt", "rejected", "removed", "decision", "retired"
 ]
 
 
@@ -171,7 +171,7 @@ class CauseFinder:
                 after=row.values.get(column),
             )
             for column in sorted({*old, *row.values}, key=_column_rank)
-            if old.get(column) != row.values.get(column) and column not in ("count", "enabled")
+            if old.get(column) != row.values.get(column) and column not in UNSEEN_COLUMNS
         ]
 
     def _load(self) -> Mapping[str, TableValues]:

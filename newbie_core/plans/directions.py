@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from itertools import count
 
 from newbie_core.plans.previous import Recipe
@@ -51,10 +52,24 @@ class SeedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directions:
-    """The decisions in force, by picture id; a picture in neither is planned as if nobody had decided."""
+    """The decisions in force, by picture id; a picture in neither is planned as if nobody had decided.
+
+    `retired` gives what is left out (ids of pictures or rows, or globs), each with its reason.
+    """
 
     pins: Mapping[str, Pin] = field(default_factory=dict)
     seeds: Mapping[str, SeedRule] = field(default_factory=dict)
+    retired: Mapping[str, str] = field(default_factory=dict)
+
+    def why_retired(self, picture_id: str) -> str | None:
+        """Why the picture is left out; None where nobody retired it."""
+        return next((why for one, why in self.retired.items() if matches_retired(one, picture_id)), None)
+
+
+def matches_retired(pattern: str, picture_id: str) -> bool:
+    """Whether a picture is meant: by its id, with its copies or without, by a row's id, or by a glob."""
+    base = picture_id.partition("#")[0]
+    return pattern in base.split("/") or fnmatchcase(base, pattern) or fnmatchcase(picture_id, pattern)
 
 
 def ladder_seed(set_name: str, picture_id: str, rung: int) -> int:

@@ -26,7 +26,10 @@ from newbie_core.spelling import nearest
 PIXEL_COLUMNS = frozenset({"seed", "width", "height", "size", "steps", "guidance", "negative"})
 """Columns that decide pixels without standing in the prompt."""
 
-_OWN_COLUMNS = frozenset({"id", "base", "enabled", "count"})
+UNSEEN_COLUMNS = frozenset({"enabled", "count", "decision", "decision_note"})
+"""Columns that change no picture."""
+
+_OWN_COLUMNS = frozenset({"id", "base", *UNSEEN_COLUMNS})
 _CHARACTER_LEVEL = frozenset(
     {
         "name",

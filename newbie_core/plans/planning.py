@@ -81,7 +81,8 @@ class Plan:
     """Which pictures to make and why, before any is made.
 
     `carried` are released pictures outside the selection; `held` are released pictures whose row is
-    rejected today: they stay as they are until the row is mended.
+    rejected today: they stay as they are until the row is mended. `retired` are those of the removed
+    that somebody retired, with who and why.
     """
 
     catalog: Catalog
@@ -90,6 +91,7 @@ class Plan:
     remove: tuple[str, ...]
     carried: tuple[str, ...]
     held: Mapping[str, str]
+    retired: Mapping[str, str]
     faults: tuple[Fault, ...]
     disabled: int
     excluded: int
@@ -119,13 +121,18 @@ class Plan:
         """The pictures with that action, each with its causes."""
         finder = self._finder
         if action == "remove":
-            return [Change(id=picture_id, causes=finder.removed(picture_id)) for picture_id in self.remove]
+            return [Change(id=picture_id, causes=self._why_removed(picture_id)) for picture_id in self.remove]
         if action == "add":
             return [
                 Change(id=i.picture.id, causes=(*_pin_cause(i, None), *finder.added(i.picture)))
                 for i in self.of("add")
             ]
         return [Change(id=item.picture.id, causes=self._why_changed(item)) for item in self.of("change")]
+
+    def _why_removed(self, picture_id: str) -> tuple[Cause, ...]:
+        if why := self.retired.get(picture_id):
+            return (Cause(kind="retired", where=why),)
+        return self._finder.removed(picture_id)
 
     def _why_changed(self, item: Item) -> tuple[Cause, ...]:
         entry = self._previous.entries[item.picture.id]
@@ -209,12 +216,17 @@ def make_plan(
     wanted = combine(catalog, size_problem=capabilities.size_problem)
     _raise_if_stopping(wanted.faults)
     book = PromptBook(catalog.template, catalog.columns, catalog.settings.columns, memo)
-    chosen = [picture for picture in wanted.pictures if options.selects(picture.id)]
-    items = _make_items(catalog, engine, book, chosen, wanted, previous, directions or Directions())
+    directions = directions or Directions()
+    chosen = [
+        picture
+        for picture in wanted.pictures
+        if options.selects(picture.id) and directions.why_retired(picture.id) is None
+    ]
+    items = _make_items(catalog, engine, book, chosen, wanted, previous, directions)
     faults = (*catalog.faults, *wanted.faults)
     if options.strict and (found := [f for f in faults if f.severity in ("row", "warning")]):
         raise SheetError(faults=found)
-    gone = _gone(catalog, wanted, items, previous, options)
+    gone = _gone(catalog, wanted, items, previous, options, directions)
     _guard(catalog, wanted, options, items, gone, previous, faults)
     shared = Recipe(
         engine=engine.fingerprint, template=catalog.template.digest, steps=0, guidance="", negative=""
@@ -226,6 +238,7 @@ def make_plan(
         remove=tuple(sorted(gone.remove)),
         carried=tuple(sorted(gone.carried)),
         held=dict(sorted(gone.held.items())),
+        retired=gone.retired,
         faults=faults,
         disabled=wanted.disabled,
         excluded=wanted.excluded,
@@ -349,19 +362,28 @@ class _Gone:
     remove: list[str]
     carried: list[str]
     held: dict[str, str]
+    retired: dict[str, str]
 
 
 def _gone(
-    catalog: Catalog, wanted: Wanted, items: Sequence[Item], previous: Previous, options: PlanOptions
+    catalog: Catalog,
+    wanted: Wanted,
+    items: Sequence[Item],
+    previous: Previous,
+    options: PlanOptions,
+    directions: Directions,
 ) -> _Gone:
-    """Sort the released pictures that the plan does not make: removed, outside the selection, or held."""
+    """Sort the released pictures that the plan does not make: removed, retired too, outside the selection, or held."""
     present = {item.picture.id for item in items}
-    gone = _Gone([], [], {})
+    gone = _Gone([], [], {}, {})
     for picture_id in previous.entries:
         if picture_id in present:
             continue
         if not options.selects(picture_id):
             gone.carried.append(picture_id)
+        elif why := directions.why_retired(picture_id):
+            gone.remove.append(picture_id)
+            gone.retired[picture_id] = why
         elif reason := _rejected_because(catalog, wanted, picture_id):
             gone.held[picture_id] = reason
         else:
@@ -399,9 +421,9 @@ def _guard(
         raise PlanError(
             f'no picture id matches "{patterns}"; `newbie plan` lists the ids', code="E_PLAN_ONLY"
         )
-    selected = len(previous.entries) - len(gone.carried)
+    selected = len(previous.entries) - len(gone.carried) - len(gone.retired)
     limit = catalog.settings.shrink_limit
-    lost = len(gone.remove)
+    lost = len(gone.remove) - len(gone.retired)
     if selected and not options.allow_shrink and lost * 100 > selected * limit:
         raise PlanError(
             f"{lost} of {selected} pictures missing, more than {limit} %; "
@@ -409,7 +431,7 @@ def _guard(
             code="E_PLAN_SHRINK",
         )
     rejecting = [fault for fault in faults if fault.severity == "row"]
-    if not items and not gone.held and rejecting and not gone.carried:
+    if not items and not gone.held and rejecting and not gone.carried and not gone.retired:
         raise SheetError("every row is rejected:\n" + "\n".join(map(str, rejecting)), faults=rejecting)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from newbie_core.catalogs import Catalog
 from newbie_core.errors import DamageError, MissingError
 from newbie_core.generation import Engine, recall_made
-from newbie_core.plans import Item, Plan, PlanOptions, Previous, make_plan
+from newbie_core.plans import Directions, Item, Plan, PlanOptions, Previous, make_plan
 from newbie_core.releases import Entry, Place, Release, ReleaseRef, Shelf
 from newbie_core.releases.manifest import decode_manifest
+from newbie_core.review.cells import Obeyed, obey_cells, read_cells
 from newbie_core.review.decisions import About, DecisionLog
+from newbie_core.review.retiring import read_retired, reasons
 from newbie_core.review.standing import Standing, standing_of
 from newbie_core.sheets.workbook import collecting_paused
 from newbie_core.store import Store, object_name
@@ -66,7 +71,10 @@ def draft_plan(
         DamageError: the journal of decisions is damaged.
     """
     notes: list[str] = []
+    catalog, obeyed = _obey_sheet(catalog, shelf, keep=repairing)
     standing, remarks = _read_standing(shelf) if shelf else (Standing(), [])
+    if obeyed.standing is not None:
+        standing = obeyed.standing
     parent = _read_parent(shelf, notes, repairing) if shelf else None
     lost = _lost_pins(standing, shelf.store, notes, repairing) if shelf else []
     previous = Previous() if shelf is None else shelf.previous(parent)
@@ -76,7 +84,7 @@ def draft_plan(
         capabilities=engine.capabilities(),
         previous=previous,
         options=options,
-        directions=standing.directions(without=lost),
+        directions=_directions(standing, lost, shelf),
         memo=memo,
     )
     places, pending = _look_up(plan, parent, standing, shelf.store if shelf else None, notes, repairing)
@@ -86,10 +94,41 @@ def draft_plan(
         places=places,
         pending=pending,
         candidates=_candidates(plan, standing),
-        notes=[*remarks, *notes],
+        notes=[*_obeyed_notes(obeyed), *remarks, *notes],
         damaged=bool(notes),
         standing=standing,
     )
+
+
+def _obey_sheet(catalog: Catalog, shelf: Shelf | None, *, keep: bool) -> tuple[Catalog, Obeyed]:
+    """The catalog with the faults of its decision columns, and what came of those.
+
+    Args:
+        keep: write new decisions down, as a run does; else they only count for this plan.
+    """
+    reading = read_cells(catalog)
+    obeyed = Obeyed()
+    if shelf is not None and (reading.cells or reading.empty):
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with shelf.store.deciding(shelf.set) if keep else nullcontext():
+            obeyed = obey_cells(reading, catalog, shelf, at=at, keep=keep)
+    if found := (*reading.faults, *obeyed.faults):
+        catalog = replace(catalog, faults=(*catalog.faults, *found))
+    return catalog, obeyed
+
+
+def _directions(standing: Standing, lost: Sequence[str], shelf: Shelf | None) -> Directions:
+    """What planning obeys: decisions, and what is retired."""
+    directions = standing.directions(without=lost)
+    if shelf is None:
+        return directions
+    return replace(directions, retired=reasons(read_retired(shelf.store, shelf.set)))
+
+
+def _obeyed_notes(obeyed: Obeyed) -> list[str]:
+    if not obeyed.decisions:
+        return []
+    return [f"{len(obeyed.decisions)} decisions were read from the sheet"]
 
 
 def _candidates(plan: Plan, standing: Standing) -> list[Item]:

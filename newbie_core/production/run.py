@@ -239,7 +239,7 @@ class Run:
         self, content: Content, digest: str, parent: Release | None, made: Sequence[Made]
     ) -> tuple[ReleaseRef | None, bool]:
         current = self._shelf.current()
-        if not content.entries and not self._options.plan.allow_empty:
+        if not content.entries and not self._options.plan.allow_empty and not self.plan.retired:
             return current, False
         if current is not None and current.digest == digest and self._heal(content, current):
             withdraw(self._shelf, self._root)

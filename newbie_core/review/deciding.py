@@ -118,8 +118,8 @@ class Desk:
         standing = self.standing
         return sorted({*now, *self._content_of(PROPOSAL), *standing.pinned, *standing.rejected})
 
-    def decide(self, requests: Iterable[Request]) -> Taken:
-        """Take every request that can be taken, and write them down together."""
+    def decide(self, requests: Iterable[Request], *, keep: bool = True) -> Taken:
+        """Take every request that can be taken, and write them down together unless `keep` is False."""
         taken = Taken()
         for request in requests:
             try:
@@ -132,7 +132,8 @@ class Desk:
                 continue
             self.standing.take(decision)
             taken.decisions.append(decision)
-        self.log.append(taken.decisions)
+        if keep:
+            self.log.append(taken.decisions)
         return taken
 
     def _decision(self, request: Request) -> Decision | None:

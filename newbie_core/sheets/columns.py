@@ -20,6 +20,10 @@ _ALIKE = 0.75
 _LONGEST_HEADER = 100  # a longer cell names nothing, and is not looked at further
 
 
+ADDED_PREFIX = "newbie:"
+"""How the headings of columns begin that write-back adds: they are read as if they were not there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnSpec:
     """One column that a table may have: its name here, its other names, and what its cells are.
@@ -39,6 +43,13 @@ def header_key(header: str) -> str:
     text = unicodedata.normalize("NFKC", header).casefold()
     seen = "".join(one for one in text if unicodedata.category(one) != "Cf")
     return _SEPARATORS.sub("_", seen.strip().rstrip("*:").strip()).strip("_")
+
+
+def added_name(header: str) -> str | None:
+    """What a heading that write-back added calls its column ("status" of "newbie: status"); None for all others."""
+    if len(header) > _LONGEST_HEADER or not (key := header_key(header)).startswith(ADDED_PREFIX):
+        return None
+    return key.removeprefix(ADDED_PREFIX).strip("_") or None
 
 
 class ColumnNames:
@@ -150,6 +161,11 @@ CORE_COLUMNS: tuple[ColumnSpec, ...] = (
     _spec("height", "image height|高|高度|高さ|縦幅", "integer"),
     _spec("size", "image size|resolution|尺寸|大小|分辨率|解析度|サイズ|解像度"),
     _spec("steps", "sampling steps|步数|步數|采样步数|採樣步數|ステップ|ステップ数", "integer"),
+    _spec("decision", "决定|決定|审核决定|審核決定|审核结果|審核結果|判定"),
+    _spec(
+        "decision_note",
+        "decision notes|decision comment|决定备注|決定備註|决定说明|決定說明|审核意见|審核意見|決定メモ|判定メモ",
+    ),
     _spec("guidance", "cfg|cfg scale|guidance scale|引导|引導|引导系数|引導係數|ガイダンス|cfgスケール"),
 )
 """The columns that every catalog knows."""

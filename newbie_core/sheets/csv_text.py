@@ -35,11 +35,8 @@ def read_csv(data: bytes, limits: Limits, encoding: str | None, *, tabs: bool) -
         SheetError: the encoding, a quote or a limit stops the file.
     """
     text, used, guessed = decode(data, encoding)
-    separator = "\t" if tabs else ","
-    if hint := _EXCEL_HINT.match(text):
-        separator, text = hint.group(1), text[hint.end() :]
-    else:
-        separator = _sniff(text, separator)
+    separator, skipped = separator_of(text, tabs=tabs)
+    text = text[skipped:]
     if not text.strip():
         refuse("E_FILE_EMPTY", "the file is empty", "upload it again")
     sheet = _sheet(text, separator, limits)
@@ -48,6 +45,13 @@ def read_csv(data: bytes, limits: Limits, encoding: str | None, *, tabs: bool) -
         message = f'the file has no mark and was read as {used}; set encoding = "{used}" to be sure'
         faults.append(Fault(file="", code="I_FILE_ENCODING", message=message, severity="info").record())
     return {"sheets": [sheet], "faults": faults, "encoding": used}
+
+
+def separator_of(text: str, *, tabs: bool) -> tuple[str, int]:
+    """The separator of a CSV text, and how many characters Excel's own hint on it takes at the start."""
+    if hint := _EXCEL_HINT.match(text):
+        return hint.group(1), hint.end()
+    return _sniff(text, "\t" if tabs else ","), 0
 
 
 def _sniff(text: str, default: str) -> str:

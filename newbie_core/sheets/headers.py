@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from newbie_core.errors import Fault
-from newbie_core.sheets.columns import ColumnNames, ColumnSpec
+from newbie_core.sheets.columns import ColumnNames, ColumnSpec, added_name
 from newbie_core.sheets.text import shown, visible
 from newbie_core.sheets.workbook import HEADER_DEPTH, Sheet, column_letter
 
@@ -28,11 +28,15 @@ class Column:
 
 @dataclass(slots=True, kw_only=True)
 class Header:
-    """The header row's place in `Sheet.rows` and the columns it names; `place` is None if there is none."""
+    """The header row's place in `Sheet.rows` and the columns it names; `place` is None if there is none.
+
+    `added` are columns that write-back has added to a copy, which is now read.
+    """
 
     place: int | None = None
     width: int = 0
     columns: dict[str, Column] = field(default_factory=dict)
+    added: dict[str, Column] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -63,7 +67,9 @@ def _name_columns(sheet: Sheet, header: Header, meanings: list[str | None], name
             continue
         written = visible(cell[:_HEADER_SHOWN])
         column = Column(name=name or "", letter=column_letter(index), header=written, index=index)
-        if name is None:
+        if (added := added_name(cell)) is not None:
+            header.added.setdefault(added, column)
+        elif name is None:
             header.faults.append(_unknown(sheet, number, column, names.close_to(cell)))
         elif name in header.columns:
             header.faults.append(_doubled(sheet, number, header.columns[name], column))

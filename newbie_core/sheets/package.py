@@ -71,6 +71,14 @@ class Package:
         """A part's name as messages show it."""
         return visible(self._parts[name].filename if name in self._parts else name)
 
+    def infos(self) -> list[zipfile.ZipInfo]:
+        """The parts in the order of the file."""
+        return list(self._parts.values())
+
+    def bytes_of(self, name: str) -> bytes:
+        """A whole part."""
+        return b"".join(chunk for _, chunk, _ in self._chunks(name))
+
     def start(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a part."""
         return next(self._chunks(name, size=limit))[0]

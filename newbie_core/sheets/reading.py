@@ -29,7 +29,7 @@ from newbie_core.sheets.kinds import (
 from newbie_core.sheets.text import visible
 from newbie_core.sheets.workbook import Limits, Mark, Sheet, Workbook, collecting_paused
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised whenever the same bytes would be read differently; part of every snapshot's key."""
 
 _DEFAULT_LIMITS = Limits()
@@ -142,7 +142,12 @@ def _workbook(answer: dict[str, Any], file: str, stem: str, kind: Kind) -> Workb
         for sheet in answer["sheets"]
     )
     return Workbook(
-        file=file, digest=answer["digest"], encoding=answer["encoding"], sheets=sheets, faults=tuple(faults)
+        file=file,
+        digest=answer["digest"],
+        encoding=answer["encoding"],
+        sheets=sheets,
+        faults=tuple(faults),
+        author=answer.get("author", ""),
     )
 
 

@@ -46,7 +46,9 @@ class Table:
     `rows` are the good ones in the sheet's order. `order` has a place for every record, None where
     the row was rejected, so that a table read beside another does not shift. `rejected_rows` gives
     the rejected rows by number, with their id where it could be read. `faults` holds everything
-    found; if any is of severity "file" the table has no rows and must not be used.
+    found; if any is of severity "file" the table has no rows and must not be used. `header_row` is the
+    header's number in Excel; `added` are the columns that write-back added, by what they are called,
+    and `versions` the version that write-back wrote beside a row, by row number.
     """
 
     name: str
@@ -56,6 +58,9 @@ class Table:
     order: list[Row | None] = field(default_factory=list)
     rejected_rows: dict[int, str | None] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    header_row: int = 0
+    added: dict[str, Column] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -95,7 +100,11 @@ def _read(
     sheet: Sheet, columns: Sequence[ColumnSpec], numbered: frozenset[str], *, id_required: bool
 ) -> Table:
     header = find_header(sheet, columns, numbered, id_required=id_required)
-    table = Table(name=sheet.name, file=sheet.file, columns=header.columns, faults=header.faults)
+    table = Table(
+        name=sheet.name, file=sheet.file, columns=header.columns, faults=header.faults, added=header.added
+    )
+    if header.place is not None:
+        table.header_row = sheet.numbers[header.place]
     if header.place is not None and table.usable:
         _Reader(sheet, table, header, columns, numbered, id_required=id_required).read()
     return table
@@ -138,6 +147,7 @@ class _Reader:
         pick = itemgetter(*self._indices, self._indices[0])  # twice the first: always a tuple
         header_width = self._header.width
         order = self._table.order
+        told = self._header.added.get("version")
         first = self._header.place + 1
         for number, cells in zip(sheet.numbers[first:], sheet.rows[first:], strict=True):
             if len(cells) < width:
@@ -154,6 +164,8 @@ class _Reader:
                 continue
             row = Row(number, self._ids.get(number, ""), dict(compress(zip(names, picked), picked)))  # noqa: B905
             order.append(row if sound else None)
+            if told is not None and told.index < len(cells):
+                self._table.versions[number] = cells[told.index]
             if not sound:
                 self._table.rejected_rows[number] = row.id or None
         self._reject_doubles()

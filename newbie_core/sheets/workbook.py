@@ -69,7 +69,8 @@ class Workbook:
     """A workbook or CSV file: its sheets in order, and what is worth saying about the file.
 
     `digest` is the sha256 of the file's bytes; `encoding` is a CSV file's, None for a workbook;
-    `faults` are warnings and information only, since a file that cannot be used raises.
+    `faults` are warnings and information only, since a file that cannot be used raises; `author` is who
+    saved a workbook last, as it says itself.
     """
 
     file: str
@@ -77,6 +78,7 @@ class Workbook:
     encoding: str | None
     sheets: tuple[Sheet, ...]
     faults: tuple[Fault, ...]
+    author: str = ""
 
     def sheet(self, name: str) -> Sheet:
         """The sheet of that name, whatever its case.

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, NoReturn
 
-from newbie_core.errors import Fault
+from newbie_core.errors import Fault, SheetError
 from newbie_core.sheets.merges import apply_merges
 from newbie_core.sheets.package import Package, damaged, refuse, refuse_encrypted
 from newbie_core.sheets.shared import read_book, walk
-from newbie_core.sheets.text import visible
+from newbie_core.sheets.text import clean, visible
 from newbie_core.sheets.workbook import Limits
 from newbie_core.sheets.worksheet import Grid, read_worksheet
 
@@ -22,6 +22,7 @@ _RELATION_ID = (
     "http://purl.oclc.org/ooxml/officeDocument/relationships id",
 )
 _LONGEST_NAME = 100  # Excel allows 31
+_PROPERTIES = "docprops/core.xml"
 _TRUE = ("1", "true")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -71,7 +72,51 @@ def read_xlsx(data: bytes, limits: Limits, merged: Literal["error", "fill"]) -> 
         faults += _sheet_faults(sheet, grid)
         sheets.append(_record(sheet, grid))
     _check_text(sheets, limits)
-    return {"sheets": sheets, "faults": [fault.record() for fault in faults], "encoding": None}
+    return {
+        "sheets": sheets,
+        "faults": [fault.record() for fault in faults],
+        "encoding": None,
+        "author": _author(package),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a workbook keeps what is edited: its sheets' parts by name, and its styles."""
+
+    sheets: dict[str, str]
+    styles: str | None
+
+
+def find_places(package: Package) -> Places:
+    """The parts of a workbook that `read_xlsx` has read before."""
+    root = _workbook_part(package)
+    links = _links(package, root)
+    listed, _ = _sheet_list(package, root)
+    parts = {sheet.name: _part_of(sheet, links) for sheet in listed}
+    return Places(
+        sheets={name: part for name, part in parts.items() if part is not None},
+        styles=_target(links, "styles"),
+    )
+
+
+def _author(package: Package) -> str:
+    """Who saved the workbook last, as it says itself; nothing where it does not, or is broken there."""
+    if _PROPERTIES not in package:
+        return ""
+    parser = package.new_parser(_PROPERTIES)
+    texts: list[str] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        parser.CharacterDataHandler = texts.append if tag.endswith(" lastModifiedBy") else None
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda tag: start("", {})
+    try:
+        package.parse(_PROPERTIES, parser)
+    except SheetError:
+        return ""
+    return visible(clean("".join(texts)[:_LONGEST_NAME]))
 
 
 def _check_text(sheets: list[dict[str, Any]], limits: Limits) -> None:

@@ -5,7 +5,8 @@ objects/ab/cdef…                 bytes named by their sha256
 actions/ab/<key>                 what a job gave (sealed, droppable)
 releases/…  refs/…               published versions and pointers to them (sealed)
 runs/<run>/journal.jsonl         what happened, line by line
-decisions/<set>/journal.jsonl    what people decided about a set's pictures, line by line; beside it candidates/
+decisions/<set>/journal.jsonl    what people decided about a set's pictures, line by line; beside it candidates/,
+                                 cells/ (decisions read from sheets) and retired/
 memo/…                           droppable caches (sealed)
 locks/…                          empty files that are flocked
 quarantine/…  trash/<time>/…     what was damaged, what nothing needs
@@ -70,6 +71,11 @@ def journal_name(run_id: str) -> str:
 def decisions_name(set_name: str) -> str:
     """The name of the journal of a set's decisions."""
     return f"{DECISIONS}/{safe_name(set_name)}/{JOURNAL}"
+
+
+def notes_name(set_name: str, kind: str) -> str:
+    """The name of the journal of a kind of notes that go with a set's decisions."""
+    return f"{DECISIONS}/{safe_name(set_name)}/{safe_name(kind)}/{JOURNAL}"
 
 
 def candidates_name(set_name: str) -> str:

@@ -31,6 +31,7 @@ from newbie_core.store.layout import (
     candidates_name,
     decisions_name,
     journal_name,
+    notes_name,
 )
 from newbie_core.store.local import LocalDriver
 from newbie_core.store.names import safe_name
@@ -144,8 +145,12 @@ class Store(Objects):
         """The journal of a set's candidates; it need not be there yet."""
         return Journal(self.driver, candidates_name(set_name))
 
+    def decision_notes(self, set_name: str, kind: str) -> Journal:
+        """The journal of a kind of notes that go with a set's decisions; it need not be there yet."""
+        return Journal(self.driver, notes_name(set_name, kind))
+
     def all_decisions(self) -> Iterator[Journal]:
-        """The journals of decisions and of candidates of every set."""
+        """The journals of decisions, of candidates and of other notes of every set."""
         yield from self._journals(DECISIONS)
 
     def _journals(self, area: str) -> Iterator[Journal]:

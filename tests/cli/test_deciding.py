@@ -85,7 +85,7 @@ def test_the_commands_of_the_document_work_in_their_order(shell, tmp_path):
     commands = [
         line for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) for line in block.splitlines()
     ]
-    assert len(commands) == 13
+    assert len(commands) == 15
     for command in commands:
         said = shell(*shlex.split(command)[1:])
         assert said.code == 0, (command, said.err)

@@ -1,4 +1,4 @@
-"""Long random histories of runs, edits, decisions, rollbacks and collections: nothing decided or released is lost."""
+"""Long random histories of runs, edits, decisions, retirements, rollbacks and collections: nothing is lost."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from newbie_core.releases import collect, read_proposal, verify
 from newbie_core.review.deciding import Desk, Request
 from newbie_core.review.decisions import Decision
+from newbie_core.review.retiring import bring_back, read_retired, retire
 from newbie_core.store import Store
 from tests.catalogs.building import make_catalog, set_cell
 from tests.releases.building import root_of, run, shelf_of
 
 IDS = ("aria/happy", "aria/sad")
 HAIR = ("silver_hair", "blue_hair", "red_hair")
+RETIRED = ("aria/happy", "sad", "aria", "*/h*")
 KINDS = ("approve", "reject", "reject", "pin", "unpin", "reroll", "clear")
 
 steps = st.one_of(
@@ -28,6 +30,7 @@ steps = st.one_of(
     st.tuples(st.just("decide"), st.sampled_from(KINDS), st.sampled_from(IDS)),
     st.tuples(st.just("choose"), st.sampled_from(IDS), st.integers(1, 2)),
     st.tuples(st.just("rollback"), st.integers(0, 9)),
+    st.tuples(st.just("retire"), st.sampled_from(RETIRED), st.booleans()),
     st.just(("collect",)),
 )
 
@@ -42,6 +45,7 @@ class Night:
         self.rejected: dict[str, set[int]] = {picture_id: set() for picture_id in IDS}
         self.released: dict[str, list] = {}
         self.decided: list[Decision] = []
+        self.retired: set[str] = set()
 
     def run(self, approval: bool) -> None:
         report = run(self.catalog, self.store, require_approval=approval)
@@ -49,9 +53,25 @@ class Night:
             return
         entries = self.shelf.read(self.shelf.current()).content.entries
         self.released[report.release] = list(entries)
+        assert {entry.id for entry in entries} == {i for i in IDS if not self.is_retired(i)}
         for entry in entries:
             assert entry.seed not in self.rejected[entry.id]
             assert entry.pixels == self.pinned.get(entry.id, entry.pixels)
+
+    def retire(self, pattern: str, undo: bool) -> None:
+        usual = {"by": "mia", "at": "2026-03-02T08:15:00+00:00", "note": ""}
+        with self.store.deciding("cast"):
+            if undo:
+                changed = bring_back(self.shelf, [pattern], **usual)
+                self.retired -= {one.pattern for one in changed.taken}
+            else:
+                changed = retire(self.shelf, [pattern], Desk(self.shelf).ids(None), **usual)
+                self.retired |= {one.pattern for one in changed.taken}
+        assert set(read_retired(self.store, "cast")) == self.retired
+
+    def is_retired(self, picture_id: str) -> bool:
+        by_row = {"aria": IDS, "sad": IDS[1:], "*/h*": IDS[:1], "aria/happy": IDS[:1]}
+        return any(picture_id in by_row[pattern] for pattern in self.retired)
 
     def edit(self, hair: str) -> None:
         set_cell(self.catalog, "characters", "aria", "appearance", hair)
@@ -88,6 +108,9 @@ class Night:
 
     def collect(self) -> None:
         collect(self.store, root_of(self.store), apply=True, keep_days=0)
+
+    def current(self) -> list:
+        return list(self.shelf.read(self.shelf.current()).content.entries)
 
     def check(self) -> None:
         assert verify(self.store, root_of(self.store)).damaged == []
@@ -131,6 +154,10 @@ def live_through(pattern: Path, history: list[tuple]) -> None:
             night.run(False)
             night.collect()
             night.check()
+            for pattern in list(night.retired):
+                night.retire(pattern, True)
+            run(night.catalog, night.store, republish=True)
+            assert {entry.id for entry in night.current()} == set(IDS)
 
 
 def always(examples: int):
