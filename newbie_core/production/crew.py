@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -134,8 +135,10 @@ class Crew:
             self._condition.notify_all()
         for hand in self._hands:
             hand.end()
-        for thread in self._threads:
+        for thread, hand in zip(self._threads, self._hands, strict=True):
             thread.join(_END_SECONDS)
+            if not thread.is_alive():
+                hand.close()
 
     def _carry_out(self, units: list[_Unit], stop: threading.Event) -> None:
         with self._condition:
@@ -308,6 +311,18 @@ class _Hand:
             process.kill()
             process.wait()
 
+    def close(self) -> None:
+        """End the process and its pipes, once nobody reads them."""
+        self.end()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        process = self.process
+        for stream in (process.stdin, process.stdout) if process else ():
+            if stream is not None:
+                with suppress(OSError):  # what could not be told to a dead process
+                    stream.close()
+
     def _tell_if_alive(self, message: Mapping[str, Any]) -> None:
         try:
             self._tell(message)
@@ -341,12 +356,7 @@ class _Hand:
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:
-                    continue
+        self._close_pipes()
         return _Died(f"signal {-code}" if code < 0 else f"exit status {code}")
 
 

@@ -39,6 +39,7 @@ from newbie_core.production.hooks import tell_failure, tell_report
 from newbie_core.production.opening import choose_hands, failed_ids, require_room
 from newbie_core.production.options import EngineLoader, RunOptions
 from newbie_core.production.report import RunReport
+from newbie_core.production.rerolls import keep_made
 from newbie_core.releases import (
     Content,
     Entry,
@@ -61,8 +62,7 @@ from newbie_core.releases import (
     withdraw,
 )
 from newbie_core.releases.manifest import content_digest, decode_manifest
-from newbie_core.review.candidates import keep_candidates, made_candidates, open_candidates, show_candidates
-from newbie_core.review.decisions import About, DecisionLog
+from newbie_core.review.decisions import DecisionLog
 from newbie_core.review.release_sheet import release_sheet
 from newbie_core.review.standing import standing_of
 from newbie_core.rights import stated
@@ -170,6 +170,22 @@ class Run:
             )
         return len(outcomes) - len(failures), len(failures)
 
+    def check(self) -> int:
+        """Read back what was made; how many pictures are whole.
+
+        Raises:
+            DamageError: one is not what was written; nothing is published, and the next run makes it again.
+        """
+        made = {outcome.object for outcome in self._outcomes if isinstance(outcome, Made)}
+        bad = {digest: problem for digest in made if (problem := self._store.check(digest, quick=False))}
+        if bad:
+            digest, problem = next(iter(bad.items()))
+            raise DamageError(
+                f"{len(bad)} of {len(made)} pictures are not what was written (object {digest} is {problem}); "
+                "check the disk, then run again"
+            )
+        return len(made)
+
     @property
     def is_stopped(self) -> bool:
         """Whether somebody asked the run to stop."""
@@ -181,7 +197,7 @@ class Run:
         outcomes = [outcome for outcome in self._outcomes if outcome.job.key not in self._candidates]
         made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
         failed = [(outcome.job.id, outcome.reason) for outcome in outcomes if isinstance(outcome, Failed)]
-        self._keep_candidates()
+        keep_made(self._draft, store=self._store, root=self._root, set_name=self._shelf.set)
         places = dict(self._draft.places)
         for picture in made:
             places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
@@ -260,7 +276,6 @@ class Run:
         if self._is_held_back(content, parent):
             self._proposal = propose(self._shelf, self._root, content, pages)
             return current, False
-        attestation = self._attestation(made)
         attestation = self._attestation(made) | {"rights": self._rights(content, parent)}
         ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
         withdraw(self._shelf, self._root)
@@ -277,31 +292,6 @@ class Run:
         decisions, _ = DecisionLog(self._store, self._shelf.set).read()
         self._undecided = undecided(content, parent, standing_of(decisions))
         return is_drifting or bool(self._undecided)
-
-    def _keep_candidates(self) -> None:
-        """Write down the candidates that are made, so that they are shown and kept."""
-        made = []
-        for item in self._draft.candidates:
-            record, picture = recall_made(self._store, item.key), item.picture
-            if record is not None:
-                about = About(
-                    key=item.key,
-                    pixels=record["pixels"],
-                    seed=picture.seed,
-                    object=record["object"],
-                    size=record["size"],
-                    prompt=item.prompt,
-                    width=picture.width,
-                    height=picture.height,
-                    recipe=self.plan.recipe(picture),
-                )
-                made.append((picture.id, about))
-        journal = self._store.candidates(self._shelf.set)
-        if made:
-            with self._store.deciding(self._shelf.set):
-                keep_candidates(journal, made)
-        listed = open_candidates(self._draft.standing, made_candidates(journal)) if made else ()
-        show_candidates(self._store, self._root, self._shelf.set, listed)
 
     def _was_rolled_back(self, digest: str) -> bool:
         latest = self._shelf.latest()
