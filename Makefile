@@ -20,9 +20,9 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Long fault campaigns: kills, failing system calls, full disks, flipped bits (about half an hour).
+# Long fault campaigns: kills, failing system calls, full disks, flipped bits, nights (about 45 minutes).
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults
+	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults tests/flows
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
