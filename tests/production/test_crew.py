@@ -50,7 +50,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(is_true, seconds: float = 60) -> None:
+def wait_until(is_true, seconds: float = 200) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end, "waited in vain"
