@@ -52,15 +52,19 @@ def run_here(flow: Flow[Any, Any]) -> int:
     Heartbeats are for workers: a run at a terminal is watched by its person, and each costs a second.
     """
     given = _arguments(flow)
-    threading.Thread(target=_leave_a_dead_server, args=(flow.name,), daemon=True).start()
+    has_returned = threading.Event()
+    threading.Thread(target=_leave_a_dead_server, args=(flow.name, has_returned), daemon=True).start()
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            flow(**given)
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                flow(**given)
+        finally:
+            has_returned.set()
     except NewbieError as error:
         print(f"{flow.name}: {error}")
         return error.exit_code
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
-        if not LEDGER.is_closed:
+        if not LEDGER.is_closed or error is LEDGER.error:
             raise
         print(f"{flow.name}: done, but Prefect's server was not told: {error}", file=sys.stderr)
         code = _tell_all(flow.name)
@@ -69,10 +73,11 @@ def run_here(flow: Flow[Any, Any]) -> int:
     return _tell_all(flow.name)
 
 
-def _leave_a_dead_server(name: str) -> None:
-    while not LEDGER.is_closed:
+def _leave_a_dead_server(name: str, has_returned: threading.Event) -> None:
+    while not LEDGER.is_closed and not has_returned.is_set():
         time.sleep(1.0)
-    time.sleep(_GRACE_SECONDS)
+    if has_returned.wait(_GRACE_SECONDS):
+        return
     print(f"{name}: done, but Prefect's server does not answer", file=sys.stderr)
     code = _tell_all(name)
     sys.stdout.flush()
