@@ -6,6 +6,7 @@ import argparse
 import functools
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
@@ -25,6 +26,11 @@ from newbie_core.errors import NewbieError
 _GRACE_SECONDS = 60.0
 """So long Prefect may take to write down how a flow ended; a dead server is waited for much longer."""
 
+_BY_WORKER = "PREFECT__FLOW_RUN_ID"
+"""Environment variable: which run a worker started this process for."""
+
+_LOOK_SECONDS = 5.0
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -35,6 +41,8 @@ def closing(body: Callable[Given, Result]) -> Callable[Given, Result]:
     @functools.wraps(body)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
         LEDGER.open()
+        if os.environ.get(_BY_WORKER):
+            threading.Thread(target=_end_with_worker, args=(os.getppid(),), daemon=True).start()
         try:
             result = body(*args, **kwargs)
         except Exception as error:
@@ -44,6 +52,16 @@ def closing(body: Callable[Given, Result]) -> Callable[Given, Result]:
         return result
 
     return run
+
+
+def _end_with_worker(worker: int) -> None:
+    """A run whose worker died is nobody's: it ends as on SIGTERM, and Prefect shows it as crashed.
+
+    The kernel's PR_SET_PDEATHSIG would do so for the thread that started us, which Prefect may end earlier.
+    """
+    while os.getppid() == worker:
+        time.sleep(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_here(flow: Flow[Any, Any]) -> int:
