@@ -91,4 +91,4 @@ def test_the_form_of_a_night_checks_its_numbers():
     assert properties["canary"]["maximum"] == 8
     assert properties["canary"]["default"] == 4
     assert {"catalogs", "store", "require_approval", "workers"} <= set(properties)
-    assert "golden pictures" in properties["canary"]["title"]
+    assert "golden pictures" in properties["canary"]["description"]
