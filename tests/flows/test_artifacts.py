@@ -42,7 +42,7 @@ def test_the_summary_names_what_was_published_held_and_failed():
 
 
 def test_a_contact_sheet_is_made_small_enough_for_a_database(tmp_path):
-    Image.effect_noise((4000, 3000), 90).convert("RGB").save(tmp_path / "sheet.png")
+    Image.effect_noise((1500, 1100), 90).convert("RGB").save(tmp_path / "sheet.png")
     url = inline_picture(tmp_path / "sheet.png")
     assert len(url) <= 205_000
     with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as picture:
