@@ -20,9 +20,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Long campaigns: kills, failing system calls, full disks, flipped bits, histories of decisions, LibreOffice (an hour).
+# Long campaigns: kills, failing system calls, full disks, flipped bits, histories of decisions, LibreOffice, nights (an
+# hour and a half).
 campaign: $(VENV)/.test
-	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults tests/review tests/delivery
+	$(BIN)/python -m pytest -m campaign --timeout 7200 -s tests/faults tests/review tests/delivery tests/flows
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks

@@ -11,21 +11,25 @@ from typing import Any
 
 from prefect import flow
 
-from flows.shell import run_here
-from flows.tasks import carry_out, one_at_a_time, run_options
+from flows.parameters import Limit, Workers, run_options
+from flows.shell import closing, run_here
+from flows.tasks import carry_out, one_at_a_time
 
 CATALOG = "catalogs/brand"
 
 
-@flow(name="brand-catalog", task_runner=one_at_a_time(), persist_result=False)
+@flow(name="brand-catalog", flow_run_name="{catalog}", task_runner=one_at_a_time(), persist_result=False)
+@closing
 def brand_catalog(
     catalog: str = CATALOG,
     store: str = "store",
     engine: str | None = None,
     model: str | None = None,
     only: list[str] | None = None,
-    limit: int | None = None,
+    limit: Limit | None = None,
     allow_shrink: bool = False,
+    require_approval: bool = False,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Make and publish every variant of the brand's characters.
 
@@ -37,8 +41,18 @@ def brand_catalog(
         only: globs on picture ids, such as "momo/*/*/*/poster".
         limit: pictures made at most.
         allow_shrink: accept that many variants are gone.
+        require_approval: hold the version back until every changed picture is approved.
+        workers: processes that make pictures, one a GPU, instead of the catalog's number.
     """
-    options = run_options(engine=engine, model=model, only=only, limit=limit, allow_shrink=allow_shrink)
+    options = run_options(
+        engine=engine,
+        model=model,
+        only=only,
+        limit=limit,
+        allow_shrink=allow_shrink,
+        require_approval=require_approval,
+        workers=workers,
+    )
     return carry_out(Path(catalog), Path(store), options)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from prefect import flow
 
-from flows.tasks import carry_out, one_at_a_time, run_options
+from flows.parameters import Limit, Workers, run_options
+from flows.shell import closing
+from flows.tasks import carry_out, one_at_a_time
 
 
 @flow(
@@ -16,15 +18,18 @@ from flows.tasks import carry_out, one_at_a_time, run_options
     task_runner=one_at_a_time(),
     persist_result=False,
 )
+@closing
 def image_set(
     catalog: str,
     store: str = "store",
     engine: str | None = None,
     model: str | None = None,
     only: list[str] | None = None,
-    limit: int | None = None,
+    limit: Limit | None = None,
     strict: bool = False,
     allow_shrink: bool = False,
+    require_approval: bool = False,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Make and publish one set.
 
@@ -37,8 +42,17 @@ def image_set(
         limit: pictures made at most.
         strict: any rejected row stops the set.
         allow_shrink: accept that many pictures are gone.
+        require_approval: hold the version back until every changed picture is approved.
+        workers: processes that make pictures, one a GPU, instead of the catalog's number.
     """
     options = run_options(
-        engine=engine, model=model, only=only, limit=limit, strict=strict, allow_shrink=allow_shrink
+        engine=engine,
+        model=model,
+        only=only,
+        limit=limit,
+        strict=strict,
+        allow_shrink=allow_shrink,
+        require_approval=require_approval,
+        workers=workers,
     )
     return carry_out(Path(catalog), Path(store), options)

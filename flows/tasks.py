@@ -1,8 +1,9 @@
-"""The steps every flow shares: open a run, make its pictures chunk by chunk, publish.
+"""The steps every flow shares: open a run, ask the canary, make its pictures chunk by chunk, check, publish.
 
-One task run is one chunk of pictures (`CHUNK` of them), and what crosses Prefect is a run's id and
-two numbers. Prefect remembers nothing (`NO_CACHE`): the store knows what is made, so running again
-is resuming.
+One task run is one chunk of pictures (`CHUNK` of them, and as many more as there are workers), and what
+crosses Prefect is a run's id and two numbers. Prefect remembers nothing (`NO_CACHE`): the store knows what
+is made, so running again is resuming. No step asks Prefect's server for anything: a run whose server dies
+goes on and publishes.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.artifacts import Shown
+from flows.ledger import LEDGER
 from newbie_core.engines import load_engine
 from newbie_core.errors import NewbieError, PictureError
-from newbie_core.plans import PlanOptions
 from newbie_core.production import Run, RunOptions, open_run
 from newbie_core.store import Store
 
@@ -46,43 +48,43 @@ def opened_run(catalog: Path, store: Path, options: RunOptions) -> Iterator[Run]
             del _open_runs[run.run_id]
 
 
+@task(name="canary", task_run_name="{name}: canary", cache_policy=NO_CACHE, persist_result=False)
+def ask_canary(name: str, run_id: str) -> list[str]:
+    """Make the golden pictures again; what there is to tell of drift."""
+    report = _open_runs[run_id].canary()
+    return report.sentences() if report else []
+
+
 @task(
     name="make pictures",
-    task_run_name="pictures {start} to {stop}",
+    task_run_name="{name}: pictures {start} to {stop}",
+    tags=["gpu"],
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=is_machine_failure,
 )
-def make_pictures(run_id: str, start: int, stop: int) -> tuple[int, int]:
+def make_pictures(name: str, run_id: str, start: int, stop: int) -> tuple[int, int]:
     """Make one chunk of a run's pending pictures; how many were made and how many failed."""
     return _open_runs[run_id].make(range(start, stop))
 
 
-@task(name="publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(run_id: str) -> dict[str, Any]:
+@task(name="check", task_run_name="{name}: check", cache_policy=NO_CACHE, persist_result=False)
+def check(name: str, run_id: str) -> int:
+    """Read back what was made; how many pictures are whole."""
+    return _open_runs[run_id].check()
+
+
+@task(name="publish", task_run_name="{name}: publish", cache_policy=NO_CACHE, persist_result=False)
+def publish(name: str, run_id: str) -> dict[str, Any]:
     """Publish what the run gives; its report."""
     return _open_runs[run_id].publish().record()
 
 
 def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
-    """The task runner of every flow: one engine, one chunk at a time, in a thread of the flow's process."""
+    """The task runner of every flow: one chunk at a time, in a thread of the flow's process."""
     return cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=1))
-
-
-def run_options(
-    *,
-    engine: str | None = None,
-    model: str | None = None,
-    only: list[str] | None = None,
-    limit: int | None = None,
-    strict: bool = False,
-    allow_shrink: bool = False,
-) -> RunOptions:
-    """A flow's parameters as a run's options."""
-    plan = PlanOptions(only=tuple(only or ()), strict=strict, allow_shrink=allow_shrink)
-    return RunOptions(plan=plan, engine=engine, engine_options={"model": model} if model else {}, limit=limit)
 
 
 def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]:
@@ -94,15 +96,23 @@ def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]
     """
     logger = get_run_logger()
     with opened_run(catalog, store, options) as run:
-        plan = run.plan
-        logger.info("%s: %d pictures, %d to make", plan.catalog.name, len(plan.items), len(run.pending))
-        for fault in plan.rejected():
+        name = run.plan.catalog.name
+        shown = Shown(name)
+        logger.info("%s: %d pictures, %d to make", name, len(run.plan.items), len(run.pending))
+        for fault in run.plan.rejected():
             logger.warning("rejected: %s", fault)
-        futures = [make_pictures.submit(run.run_id, chunk.start, chunk.stop) for chunk in run.chunks()]
-        for future in futures:
-            future.result()
-        report = publish(run.run_id)
+        shown.plan(run)
+        for sentence in ask_canary(name, run.run_id):
+            logger.warning("canary: %s", sentence)
+        shown.begin(len(run.pending))
+        for chunk in run.chunks():
+            make_pictures(name, run.run_id, chunk.start, chunk.stop)
+            shown.advance(chunk.stop)
+        check(name, run.run_id)
+        report = publish(name, run.run_id)
+        LEDGER.enter(report)
     logger.info("%s: %s, %d generated", report["catalog"], report["release"], report["generated"])
+    shown.release(report)
     if report["failed"]:
         names = ", ".join(failed["id"] for failed in report["failed"][:5])
         raise PictureError(
@@ -112,4 +122,4 @@ def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]
     return report
 
 
-__all__ = ["carry_out", "make_pictures", "one_at_a_time", "opened_run", "publish", "run_options"]
+__all__ = ["carry_out", "make_pictures", "one_at_a_time", "opened_run", "publish"]

@@ -34,6 +34,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from newbie_core.catalogs.outlets import Channel, read_channels, read_labels, read_rights
+from newbie_core.catalogs.unattended import (
+    CanarySettings,
+    HookSettings,
+    WorkSettings,
+    read_canary,
+    read_hook,
+    read_work,
+)
 from newbie_core.digests import decimal_text
 from newbie_core.errors import CatalogError, Fault
 from newbie_core.rights import Statement
@@ -110,6 +118,9 @@ class Settings:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     sillytavern: Mapping[str, str] = field(default_factory=dict)
     rights: tuple[Statement, ...] = ()
+    canary: CanarySettings = field(default_factory=CanarySettings)
+    run: WorkSettings = field(default_factory=WorkSettings)
+    hook: HookSettings = field(default_factory=HookSettings)
 
     def flat(self) -> dict[str, str]:
         """What may decide pixels, as `picture.steps` → "28": kept with a release to explain the next change."""
@@ -244,7 +255,7 @@ class _Reader:
 _TOP_KEYS = (
     "name", "title", "workbook", "pictures", "lookup", "template", "columns", "exclude", "encoding", "merged",
     "shrink_limit", "picture", "engine", "defaults", "limits", "release",
-    "channels", "sillytavern", "rights",
+    "channels", "sillytavern", "rights", "canary", "run", "hook",
 )  # fmt: skip
 
 
@@ -287,6 +298,9 @@ def _read_settings(reader: _Reader, table: Mapping[str, Any], name: str) -> Sett
         channels=read_channels(reader, table),
         sillytavern=read_labels(reader, table),
         rights=read_rights(reader, table),
+        canary=read_canary(reader, table),
+        run=read_work(reader, table),
+        hook=read_hook(reader, table),
     )
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from newbie_core.cli.export_arguments import add_export
 from newbie_core.cli.model_arguments import add_model_commands
 from newbie_core.cli.nano_commands import add_nano
+from newbie_core.cli.night import add_night
 from newbie_core.cli.paging import add_page
 from newbie_core.cli.writing_back import add_writeback
 
 STORE_VARIABLE = "NEWBIE_STORE"
 _LONGEST_DAYS = 36_500
 _MOST_CANDIDATES = 64
+_MOST_WORKERS = 64
 _DECIDE_EXAMPLES = """\
 examples:
   newbie decide cast reject aria/happy --note "six fingers"   # another seed next time
@@ -34,6 +37,14 @@ examples:
   newbie retire cast --all                       # the whole set
   newbie retire cast aria --undo                 # brings it back
 exit codes: 0 all taken; 3 some refused, the rest taken; 2 none taken
+"""
+
+_CANARY_EXAMPLES = """\
+examples:
+  newbie canary cast                                         # golden pictures, and the drift that waits
+  newbie canary cast accept --note "torch 2.12, looked at"   # tonight's pictures become the goldens
+  newbie canary cast reject                                  # what was made during the drift is forgotten
+A catalog asks for golden pictures with `[canary] pictures = 4`; docs/night.md says more.
 """
 
 _EPILOG = """\
@@ -57,6 +68,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_keeping(commands)
     _add_deciding(commands)
     _add_retiring(commands)
+    _add_canary(commands)
+    add_night(partial(_command, commands))
     add_model_commands(commands)
     add_nano(commands)
     return parser
@@ -76,6 +89,7 @@ def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run.add_argument(
         "--require-approval", action="store_true", help="hold the version back until changes are approved"
     )
+    run.add_argument("--workers", type=_workers, metavar="N", help="processes that make pictures, one a GPU")
     retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
     _engine_choice(retry)
     retry.add_argument(
@@ -170,6 +184,14 @@ def _add_retiring(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _signature(retire)
 
 
+def _add_canary(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    canary = _command(commands, "canary", "show golden pictures; decide about drift", catalog=True)
+    canary.epilog = _CANARY_EXAMPLES
+    canary.formatter_class = argparse.RawDescriptionHelpFormatter
+    canary.add_argument("decision", nargs="?", choices=("accept", "reject"), help="about the drift")
+    _signature(canary)
+
+
 def _signature(command: argparse.ArgumentParser) -> None:
     command.add_argument("--note", default="", metavar="TEXT", help="why")
     command.add_argument("--by", metavar="NAME", help="who decides (default: the user of this machine)")
@@ -227,6 +249,13 @@ def _candidates(text: str) -> int:
     number = int(text)
     if not 1 <= number <= _MOST_CANDIDATES:
         raise argparse.ArgumentTypeError(f"{number} is not from 1 to {_MOST_CANDIDATES}")
+    return number
+
+
+def _workers(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"{number} is not from 1 to {_MOST_WORKERS}")
     return number
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newbie_core.catalogs import Catalog, open_catalog, with_engine
+from newbie_core.cli.canary import canary
 from newbie_core.cli.deciding import candidates, choose, decide, decisions
 from newbie_core.cli.looking import diff, releases, show
+from newbie_core.cli.night import night
 from newbie_core.cli.options import engine_options
 from newbie_core.cli.output import (
     Meter,
@@ -48,6 +50,7 @@ def _run(given: argparse.Namespace, stop: StopSignals) -> int:
         republish=given.republish,
         require_approval=given.require_approval,
         wait_seconds=given.wait,
+        workers=given.workers,
     )
     return _carry_out(given, stop, options)
 
@@ -73,6 +76,7 @@ def _carry_out(given: argparse.Namespace, stop: StopSignals, options: RunOptions
             stop=stop.event,
         ) as run,
     ):
+        run.canary()
         with Meter("pictures", len(run.pending)) as meter, stop.after_picture():
             meters.append(meter)
             for chunk in run.chunks():
@@ -97,7 +101,7 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
         say(f"note: {note}")
     for picture_id, reason in report.failed:
         say(f"failed: {picture_id}: {reason}")
-    if report.undecided:
+    if report.proposal is not None:
         _tell_proposal(report)
         return
     if report.release is None:
@@ -128,13 +132,17 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
 
 
 def _tell_proposal(report: RunReport) -> None:
+    counts = f"{report.release} still counts" if report.release else "no version counts yet"
+    made = f"({report.generated} generated, {report.reused} reused; {spoken_seconds(report.seconds)})"
+    if report.is_drifting:
+        result(f"{report.catalog}: held back until somebody decides about the drift; {counts} {made}")
+        result(f"look at   {report.proposal}")
+        result(f"then      newbie canary {report.catalog} accept (or reject), and run again")
+    if not report.undecided:
+        return
     ids = ", ".join(report.undecided[:_IDS_SHOWN])
     more = f" … ({len(report.undecided)} pictures)" if len(report.undecided) > _IDS_SHOWN else ""
-    counts = f"{report.release} still counts" if report.release else "no version counts yet"
-    result(
-        f"{report.catalog}: held back until every changed picture is approved; {counts} "
-        f"({report.generated} generated, {report.reused} reused; {spoken_seconds(report.seconds)})"
-    )
+    result(f"{report.catalog}: held back until every changed picture is approved; {counts} {made}")
     result(f"undecided {ids}{more}")
     result(f"look at   {report.proposal}")
     result(f"then      newbie decide {report.catalog} approve 'GLOB' (or reject), and run again")
@@ -419,6 +427,8 @@ COMMANDS: Mapping[str, Command] = {
     "candidates": candidates,
     "choose": choose,
     "retire": retire_pictures,
+    "canary": canary,
+    "night": night,
     "test": _model_command("single:test"),
     "create": _model_command("interactive:create"),
     "model": _model_command("model_commands:model"),

@@ -2,8 +2,9 @@
 
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
 from newbie_core.production.history import History
+from newbie_core.production.options import RunOptions
 from newbie_core.production.report import RunReport
-from newbie_core.production.run import Run, RunOptions, carry_out, open_run
+from newbie_core.production.run import Run, carry_out, open_run
 
 __all__ = [
     "Draft",

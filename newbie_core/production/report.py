@@ -28,6 +28,7 @@ class RunReport:
         usage: what the engine measured of itself, such as `peak_bytes`.
         undecided: changed pictures nobody approved yet, where that holds the release back.
         proposal: the folder that shows what is held back.
+        canary: what the golden pictures say; None where nobody asked them.
     """
 
     catalog: str
@@ -47,6 +48,7 @@ class RunReport:
     usage: Mapping[str, int] = field(default_factory=dict)
     undecided: Sequence[str] = field(default_factory=tuple)
     proposal: Path | None = None
+    canary: Mapping[str, object] | None = None
 
     @property
     def rejected(self) -> list[Fault]:
@@ -55,10 +57,15 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 some pictures failed, 3 published with rejected rows."""
+        """0 done, 1 some pictures failed, 3 published with rejected rows, or held back because of drift."""
         if self.failed:
             return FAILURE
-        return PUBLISHED_WITH_REJECTS if self.rejected else DONE
+        return PUBLISHED_WITH_REJECTS if self.rejected or self.is_drifting else DONE
+
+    @property
+    def is_drifting(self) -> bool:
+        """Whether the canary drifted and a decision is awaited."""
+        return bool(self.canary and self.canary["waiting"])
 
     def record(self) -> dict[str, object]:
         """The report as `run --json` prints it."""
@@ -82,5 +89,6 @@ class RunReport:
             "usage": dict(self.usage),
             "undecided": list(self.undecided),
             "proposal": str(self.proposal) if self.proposal else None,
+            "canary": dict(self.canary) if self.canary else None,
             "exit_code": self.exit_code,
         }

@@ -3,6 +3,7 @@
 ::
 
     with open_run(path, store=store, root=root, engines=load_engine) as run:
+        run.canary()
         for chunk in run.chunks():
             run.make(chunk)
         report = run.publish()
@@ -17,32 +18,28 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
-from newbie_core.errors import DamageError, MissingError, StoreError
-from newbie_core.generation import (
-    Engine,
-    Failed,
-    Made,
-    Outcome,
-    generate,
-    licences_of,
-    recall_made,
-    remarks_of,
-    usage_of,
-)
+from newbie_core.errors import DamageError, MissingError
+from newbie_core.generation import Engine, Failed, Made, Outcome, licences_of, recall_made
 from newbie_core.images import software
-from newbie_core.plans import Item, PlanOptions
+from newbie_core.plans import Item, Job
 from newbie_core.production.approval import undecided
+from newbie_core.production.canary import USUAL_GOLDENS, CanaryReport, check_canary, read_book, where_now
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
+from newbie_core.production.hands import Hands
 from newbie_core.production.history import measure
+from newbie_core.production.hooks import tell_failure, tell_report
+from newbie_core.production.opening import choose_hands, failed_ids, require_room
+from newbie_core.production.options import EngineLoader, RunOptions
 from newbie_core.production.report import RunReport
+from newbie_core.production.rerolls import keep_made
 from newbie_core.releases import (
     Content,
     Entry,
@@ -66,8 +63,7 @@ from newbie_core.releases import (
     withdraw,
 )
 from newbie_core.releases.manifest import content_digest, decode_manifest
-from newbie_core.review.candidates import keep_candidates, made_candidates, open_candidates, show_candidates
-from newbie_core.review.decisions import About, DecisionLog
+from newbie_core.review.decisions import DecisionLog
 from newbie_core.review.release_sheet import release_sheet
 from newbie_core.review.standing import standing_of
 from newbie_core.rights import stated
@@ -76,35 +72,6 @@ from newbie_core.store import Store
 
 CHUNK = 64
 """Pictures a chunk: one Prefect task run, one pass over the engine."""
-
-_BYTES_A_PIXEL = 2.0
-_SPACE_MARGIN = 1.2
-
-EngineLoader = Callable[[str, Mapping[str, str | int | bool]], Engine]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How a run is narrowed and guarded.
-
-    Args:
-        engine: an engine instead of the catalog's.
-        engine_options: options of the engine that win over the catalog's: where its model lies, say.
-        limit: pictures made at most; the others wait for the next run.
-        retry: only pictures that failed in the release that counts.
-        republish: publish a content again that was rolled back from.
-        require_approval: hold the release back until every changed picture is approved; the catalog may ask too.
-        wait_seconds: how long to wait for another run of the set.
-    """
-
-    plan: PlanOptions = field(default_factory=PlanOptions)
-    engine: str | None = None
-    engine_options: Mapping[str, str | int | bool] = field(default_factory=dict)
-    limit: int | None = None
-    retry: bool = False
-    republish: bool = False
-    require_approval: bool = False
-    wait_seconds: float = 0
 
 
 class Run:
@@ -118,48 +85,84 @@ class Run:
         shelf: Shelf,
         draft: Draft,
         engine: Engine,
+        hands: Hands,
         options: RunOptions,
+        redraft: Callable[[], Draft],
         on_outcome: Callable[[Outcome], None] | None,
         stop: threading.Event,
     ) -> None:
-        self.plan = draft.plan
-        asked = {item.key for item in draft.plan.items}
-        further = {item.key: item for item in draft.candidates if item.key not in asked}
-        further = {key: item for key, item in further.items() if recall_made(store, key) is None}
-        self._candidates = frozenset(further)
-        self.pending: list[Item] = [*draft.pending, *further.values()][: options.limit]
-        made_later = {item.key for item in draft.pending} - {item.key for item in self.pending}
-        self.waiting = len(made_later)
-        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-        self._draft = draft
         self._store = store
+        self._options = options
+        self._take(draft)
+        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._root = root
         self._shelf = shelf
         self._engine = engine
-        self._options = options
+        self._hands = hands
+        self._canary: CanaryReport | None = None
+        self._redraft = redraft
         self._on_outcome = on_outcome
         self._stop = stop
         self._outcomes: list[Outcome] = []
         self._undecided: list[str] = []
         self._proposal: Path | None = None
+        self.is_told = False
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
 
+    def _take(self, draft: Draft) -> None:
+        """Go by this draft."""
+        self._draft = draft
+        self.plan = draft.plan
+        asked = {item.key for item in draft.plan.items}
+        further = {item.key: item for item in draft.candidates if item.key not in asked}
+        further = {key: item for key, item in further.items() if recall_made(self._store, key) is None}
+        self._candidates = frozenset(further)
+        self.pending: list[Item] = [*draft.pending, *further.values()][: self._options.limit]
+        made_later = {item.key for item in draft.pending} - {item.key for item in self.pending}
+        self.waiting = len(made_later)
+
+    def canary(self) -> CanaryReport | None:
+        """Make the golden pictures again and compare them; None when nobody asked or nothing is to be made.
+
+        A drift nobody decided about is looked at again whatever there is to make.
+        """
+        settings = self.plan.catalog.settings.canary
+        is_waiting = read_book(self._store, self._shelf.set).drift is not None
+        wanted = settings.pictures
+        if wanted is None:
+            wanted = self._options.canary or (USUAL_GOLDENS if is_waiting else 0)
+        if not wanted or not (self.pending or is_waiting):
+            return None
+        self._canary = check_canary(
+            self._store,
+            self._shelf.set,
+            where=where_now(self.plan.engine, self._engine.environment()),
+            jobs=self._spread,
+            render=self._hands.render,
+            wanted=wanted,
+            accept=settings.accept,
+        )
+        if self._canary.settled:
+            self._take(self._redraft())
+        return self._canary
+
+    def _spread(self, count: int) -> Sequence[Job]:
+        """So many of the plan's pictures, spread over it; pinned ones are of other nights."""
+        items = list({item.key: item for item in self.plan.items if item.pin is None}.values())
+        step = max(1, len(items) // count)
+        return self.plan.jobs(items[::step][:count])
+
     def chunks(self) -> Iterator[range]:
         """The pending pictures in chunks, by position: one task each."""
-        for start in range(0, len(self.pending), CHUNK):
-            yield range(start, min(start + CHUNK, len(self.pending)))
+        size = CHUNK * getattr(self._hands, "size", 1)
+        for start in range(0, len(self.pending), size):
+            yield range(start, min(start + size, len(self.pending)))
 
     def make(self, chunk: range) -> tuple[int, int]:
         """Make the pictures of a chunk; how many were made and how many failed."""
         items = [self.pending[at] for at in chunk]
-        outcomes = generate(
-            self.plan.jobs(items),
-            engine=self._engine,
-            store=self._store,
-            stop=self._stop,
-            on_outcome=self._on_outcome,
-        )
+        outcomes = self._hands.make(self.plan.jobs(items), stop=self._stop, on_outcome=self._on_outcome)
         self._outcomes.extend(replace(outcome, job=replace(outcome.job, prompt="")) for outcome in outcomes)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
         if failures:
@@ -167,6 +170,22 @@ class Run:
                 {"event": "failed", "pictures": {failed.job.id: failed.reason for failed in failures}}
             )
         return len(outcomes) - len(failures), len(failures)
+
+    def check(self) -> int:
+        """Read back what was made; how many pictures are whole.
+
+        Raises:
+            DamageError: one is not what was written; nothing is published, and the next run makes it again.
+        """
+        made = {outcome.object for outcome in self._outcomes if isinstance(outcome, Made)}
+        bad = {digest: problem for digest in made if (problem := self._store.check(digest, quick=False))}
+        if bad:
+            digest, problem = next(iter(bad.items()))
+            raise DamageError(
+                f"{len(bad)} of {len(made)} pictures are not what was written (object {digest} is {problem}); "
+                "check the disk, then run again"
+            )
+        return len(made)
 
     @property
     def is_stopped(self) -> bool:
@@ -179,7 +198,7 @@ class Run:
         outcomes = [outcome for outcome in self._outcomes if outcome.job.key not in self._candidates]
         made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
         failed = [(outcome.job.id, outcome.reason) for outcome in outcomes if isinstance(outcome, Failed)]
-        self._keep_candidates()
+        keep_made(self._draft, store=self._store, root=self._root, set_name=self._shelf.set)
         places = dict(self._draft.places)
         for picture in made:
             places[picture.job.key] = Place(object=picture.object, size=picture.size, pixels=picture.pixels)
@@ -188,7 +207,7 @@ class Run:
         digest = self._digest_of(content)
         ref, is_new = self._publish_content(content, digest, parent, made)
         notes = list(self._draft.notes)
-        if ref is not None and content.entries and ref.digest != digest and not self._undecided:
+        if ref is not None and content.entries and ref.digest != digest and self._proposal is None:
             notes.append(
                 f"this content was rolled back from and is not published again; {ref.name} still counts. "
                 "Change the sheet, or use --republish"
@@ -204,7 +223,7 @@ class Run:
                 "failed": len(failed),
             }
         )
-        return RunReport(
+        report = RunReport(
             catalog=self.plan.catalog.name,
             release=ref.name if ref else None,
             digest=ref.digest if ref else None,
@@ -218,11 +237,14 @@ class Run:
             faults=self.plan.faults,
             seconds=time.monotonic() - self._started,
             view=view,
-            notes=(*notes, *remarks_of(self._engine)),
-            usage=usage_of(self._engine),
+            notes=(*notes, *(self._canary.sentences() if self._canary else ()), *self._hands.remarks()),
+            usage=self._hands.usage(),
             undecided=self._undecided,
             proposal=self._proposal,
+            canary=self._canary.record() if self._canary else None,
         )
+        self.is_told = True
+        return tell_report(self.plan.catalog.settings.hook, report)
 
     def _all_failed(self, failed: Sequence[tuple[str, str]], places: Mapping[str, Place | Entry]) -> set[str]:
         """What failed tonight, and what failed before and was not tried tonight or not selected."""
@@ -257,44 +279,22 @@ class Run:
                 self._shelf, self._root, content, pages, explain(self.plan, parent, content)
             )
             return current, False
-        attestation = self._attestation(made)
         attestation = self._attestation(made) | {"rights": self._rights(content, parent)}
         ref = publish(self._shelf, content, self.plan, parent=parent, attestation=attestation, pages=pages)
         withdraw(self._shelf, self._root)
         return ref, True
 
     def _is_held_back(self, content: Content, parent: Release | None) -> bool:
-        """Whether approval is required and lacks; what was decided while pictures were made counts too."""
+        """Whether approval is required and lacks, or the canary drifted and nobody decided.
+
+        What was decided about pictures while they were made counts too.
+        """
+        is_drifting = self._canary is not None and self._canary.waiting
         if not (self._options.require_approval or self.plan.catalog.settings.release.require_approval):
-            return False
+            return is_drifting
         decisions, _ = DecisionLog(self._store, self._shelf.set).read()
         self._undecided = undecided(content, parent, standing_of(decisions))
-        return bool(self._undecided)
-
-    def _keep_candidates(self) -> None:
-        """Write down the candidates that are made, so that they are shown and kept."""
-        made = []
-        for item in self._draft.candidates:
-            record, picture = recall_made(self._store, item.key), item.picture
-            if record is not None:
-                about = About(
-                    key=item.key,
-                    pixels=record["pixels"],
-                    seed=picture.seed,
-                    object=record["object"],
-                    size=record["size"],
-                    prompt=item.prompt,
-                    width=picture.width,
-                    height=picture.height,
-                    recipe=self.plan.recipe(picture),
-                )
-                made.append((picture.id, about))
-        journal = self._store.candidates(self._shelf.set)
-        if made:
-            with self._store.deciding(self._shelf.set):
-                keep_candidates(journal, made)
-        listed = open_candidates(self._draft.standing, made_candidates(journal)) if made else ()
-        show_candidates(self._store, self._root, self._shelf.set, listed)
+        return is_drifting or bool(self._undecided)
 
     def _was_rolled_back(self, digest: str) -> bool:
         latest = self._shelf.latest()
@@ -363,8 +363,8 @@ class Run:
             "seconds": f"{time.monotonic() - self._started:.3f}",
             "generated": len(made),
             "environment": dict(self._engine.environment()),
-            "usage": {name: str(value) for name, value in usage_of(self._engine).items()},
-            "remarks": remarks_of(self._engine),
+            "usage": {name: str(value) for name, value in self._hands.usage().items()},
+            "remarks": list(self._hands.remarks()),
             "timings": measure(made, self.plan.engine.fingerprint),
             "files": dict(self.plan.catalog.files),
             "tables": list(self.plan.catalog.table_order()),
@@ -411,65 +411,80 @@ def open_run(
         InputError: the catalog, a sheet, the template or the plan cannot be used.
         StoreError: the store cannot be written, or has too little room for what is to be made.
     """
-    options = options or RunOptions()
+    run: Run | None = None
+    try:
+        with ExitStack() as stack:
+            run = _open(
+                path,
+                stack,
+                store=store,
+                root=root,
+                engines=engines,
+                options=options or RunOptions(),
+                on_outcome=on_outcome,
+                stop=stop or threading.Event(),
+            )
+            yield run
+    except Exception as error:
+        if run is None or not run.is_told:
+            tell_failure(path, error)
+        raise
+
+
+def _open(
+    path: Path,
+    stack: ExitStack,
+    *,
+    store: Store,
+    root: Path,
+    engines: EngineLoader,
+    options: RunOptions,
+    on_outcome: Callable[[Outcome], None] | None,
+    stop: threading.Event,
+) -> Run:
     memo = StoreMemo(store)
     catalog = open_catalog(path, snapshot=memo)
     if options.engine is not None:
         catalog = with_engine(catalog, options.engine)
-    with store.writing(catalog.name, wait=options.wait_seconds):
-        store.driver.sweep()
-        sweep_views(root, catalog.name)
-        shelf = Shelf(store, catalog.name)
-        notes = shelf.mend()
-        if options.retry:
-            options = replace(options, plan=replace(options.plan, ids=_failed_ids(shelf)))
-        chosen = {**catalog.settings.engine.options, **options.engine_options}
-        engine = engines(catalog.settings.engine.name, chosen)
-        try:
-            draft = draft_plan(
-                catalog, engine=engine, shelf=shelf, options=options.plan, memo=memo, repairing=True
-            )
-            draft.notes[:0] = notes
-            run = Run(
-                store=store,
-                root=root,
-                shelf=shelf,
-                draft=draft,
-                engine=engine,
-                options=options,
-                on_outcome=on_outcome,
-                stop=stop or threading.Event(),
-            )
-            _require_room(store, run)
-            yield run
-        finally:
-            engine.close()
+    stack.enter_context(store.writing(catalog.name, wait=options.wait_seconds))
+    store.driver.sweep()
+    sweep_views(root, catalog.name)
+    shelf = Shelf(store, catalog.name)
+    notes = shelf.mend()
+    if options.retry:
+        options = replace(options, plan=replace(options.plan, ids=failed_ids(shelf)))
+    chosen = {**catalog.settings.engine.options, **options.engine_options}
+    engine = engines(catalog.settings.engine.name, chosen)
+    stack.callback(engine.close)
+    hands = choose_hands(catalog, engine, chosen, store=store, root=root, options=options)
+    stack.callback(hands.close)
 
-
-def _failed_ids(shelf: Shelf) -> frozenset[str]:
-    current = shelf.current()
-    return frozenset(shelf.read(current).content.failed) if current else frozenset()
-
-
-def _require_room(store: Store, run: Run) -> None:
-    """Stop before generating when the pictures will not fit."""
-    free = store.driver.free_bytes()
-    if free is None or not run.pending:
-        return
-    sizes = sorted(place.size for place in run._draft.places.values())
-    known = sizes[int(len(sizes) * 0.95)] if sizes else None
-    pixels = (known or item.picture.width * item.picture.height * _BYTES_A_PIXEL for item in run.pending)
-    need = int(sum(pixels) * _SPACE_MARGIN)
-    if need > free:
-        raise StoreError(
-            f"{len(run.pending)} pictures need about {need >> 20} MiB and the store has {free >> 20} MiB free; "
-            "make room (`newbie gc --apply`), or make fewer with --limit",
-            code="E_STORE_ROOM",
+    def draft() -> Draft:
+        return draft_plan(
+            catalog, engine=engine, shelf=shelf, options=options.plan, memo=memo, repairing=True
         )
+
+    first = draft()
+    first.notes[:0] = notes
+    run = Run(
+        store=store,
+        root=root,
+        shelf=shelf,
+        draft=first,
+        engine=engine,
+        hands=hands,
+        options=options,
+        redraft=draft,
+        on_outcome=on_outcome,
+        stop=stop,
+    )
+    require_room(store, run.pending, first.places)
+    return run
 
 
 def carry_out(run: Run) -> RunReport | None:
-    """Make every chunk and publish; None when the run was stopped."""
+    """Ask the canary, make every chunk and publish; None when the run was stopped."""
+    run.canary()
     for chunk in run.chunks():
         run.make(chunk)
         if run.is_stopped:

@@ -111,7 +111,7 @@ def _keep_proposal(shelf: Shelf, live: set[str]) -> None:
 
 
 def _keep_decided(store: Store, live: set[str]) -> None:
-    """Every picture that somebody decided about is needed, released or not."""
+    """Every picture that somebody decided about is needed, released or not, and every golden one."""
     for journal in store.all_decisions():
         records, damaged = journal.read()
         if damaged:
@@ -120,6 +120,9 @@ def _keep_decided(store: Store, live: set[str]) -> None:
                 code="E_GC_UNREADABLE",
             )
         live.update(record["object"] for record in records if "object" in record)
+    for journal in store.all_goldens():
+        for record in journal.read()[0]:
+            live.update(golden["object"] for golden in record.get("goldens", ()))
 
 
 def _unreadable_records(store: Store) -> list[str]:

@@ -284,7 +284,7 @@ def repair(store: Store, root: Path, found: Verification) -> list[str]:
         if name == "format.json" and store.mend_format():
             moved.append(name)
             continue
-        if name.startswith("decisions/"):
+        if name.startswith(("decisions/", "goldens/")):
             store.mend_decisions(name)
             moved.append(name)
             continue

@@ -7,6 +7,7 @@ releases/…  refs/…               published versions and pointers to them (se
 runs/<run>/journal.jsonl         what happened, line by line
 decisions/<set>/journal.jsonl    what people decided about a set's pictures, line by line; beside it candidates/,
                                  cells/ (decisions read from sheets) and retired/
+goldens/<set>/journal.jsonl      pictures made again before others, per engine and environment, line by line
 memo/…                           droppable caches (sealed)
 locks/…                          empty files that are flocked
 quarantine/…  trash/<time>/…     what was damaged, what nothing needs
@@ -25,10 +26,11 @@ from newbie_core.store.temporaries import TEMPORARIES
 FORMAT = "format.json"
 FORMAT_TEXT = b'{"format":1,"hash":"sha256"}\n'
 ACTIONS, DECISIONS, LOCKS, MEMO, OBJECTS = "actions", "decisions", "locks", "memo", "objects"
+GOLDENS = "goldens"
 QUARANTINE, RUNS, TRASH, VIEWS = "quarantine", "runs", "trash", "views"
-SEALED = frozenset({ACTIONS, DECISIONS, MEMO, RUNS, "releases", "refs"})
+SEALED = frozenset({ACTIONS, DECISIONS, GOLDENS, MEMO, RUNS, "releases", "refs"})
 """Folders whose files are sealed records, journals aside."""
-JOURNALLED = frozenset({DECISIONS, RUNS})
+JOURNALLED = frozenset({DECISIONS, GOLDENS, RUNS})
 """Folders with journals."""
 NAMED = frozenset({ACTIONS, MEMO})
 """Folders whose sealed files also carry their own name."""
@@ -76,6 +78,11 @@ def decisions_name(set_name: str) -> str:
 def notes_name(set_name: str, kind: str) -> str:
     """The name of the journal of a kind of notes that go with a set's decisions."""
     return f"{DECISIONS}/{safe_name(set_name)}/{safe_name(kind)}/{JOURNAL}"
+
+
+def goldens_name(set_name: str) -> str:
+    """The name of the journal of a set's golden pictures."""
+    return f"{GOLDENS}/{safe_name(set_name)}/{JOURNAL}"
 
 
 def candidates_name(set_name: str) -> str:

@@ -20,6 +20,7 @@ from newbie_core.store.journals import Journal
 from newbie_core.store.layout import (
     ACTIONS,
     DECISIONS,
+    GOLDENS,
     JOURNAL,
     LOCKS,
     MEMO,
@@ -30,6 +31,7 @@ from newbie_core.store.layout import (
     action_name,
     candidates_name,
     decisions_name,
+    goldens_name,
     journal_name,
     notes_name,
 )
@@ -107,6 +109,16 @@ class Store(Objects):
             return None
         return record
 
+    def forget_actions(self, is_meant: Callable[[dict[str, Any]], bool]) -> int:
+        """Take away the records of actions that `is_meant` says yes to; how many. Their objects stay."""
+        forgotten = 0
+        for name in self.driver.names(ACTIONS):
+            record = self.recall(name.rpartition("/")[2])
+            if record is not None and is_meant(record):
+                self.driver.remove(name)
+                forgotten += 1
+        return forgotten
+
     def damaged_actions(self) -> list[str]:
         """The names of action records that `recall` passes over because they are damaged."""
         return [name for name in self.driver.names(ACTIONS) if problem_of(self.driver, name)]
@@ -149,6 +161,14 @@ class Store(Objects):
         """The journal of a kind of notes that go with a set's decisions; it need not be there yet."""
         return Journal(self.driver, notes_name(set_name, kind))
 
+    def goldens(self, set_name: str) -> Journal:
+        """The journal of a set's golden pictures; it need not be there yet."""
+        return Journal(self.driver, goldens_name(set_name))
+
+    def all_goldens(self) -> Iterator[Journal]:
+        """The journals of golden pictures of every set."""
+        yield from self._journals(GOLDENS)
+
     def all_decisions(self) -> Iterator[Journal]:
         """The journals of decisions, of candidates and of other notes of every set."""
         yield from self._journals(DECISIONS)
@@ -181,6 +201,12 @@ class Store(Objects):
             yield
 
     @contextlib.contextmanager
+    def night(self) -> Iterator[None]:
+        """Hold the night: a second one of the same store ends at once."""
+        with self._locked(f"{LOCKS}/night", False, 0, "another night of this store is under way"):
+            yield
+
+    @contextlib.contextmanager
     def collecting(self, *, wait: float = 0) -> Iterator[None]:
         """Hold the whole store: nobody writes any set meanwhile."""
         with self._locked(f"{LOCKS}/store", False, wait, "somebody is writing to the store or cleaning it"):
@@ -208,7 +234,7 @@ class Store(Objects):
                 yield name
 
     def mend_decisions(self, name: str) -> None:
-        """Keep the whole lines of a damaged journal of decisions; the file as it was goes to quarantine."""
+        """Keep the whole lines of a damaged journal of decisions or goldens; the file as it was goes to quarantine."""
         with self.collecting():
             data = self.driver.read(name)
             self.driver.replace(f"{QUARANTINE}/{name}", data)

@@ -168,3 +168,53 @@ def test_flat_settings_name_all_that_may_decide_pixels(tmp_path):
     assert flat["defaults.style"] == "anime_style"
     assert flat["engine.options.batch"] == "4"
     assert not any(key.startswith(("name", "title", "limits", "exclude")) for key in flat)
+
+
+UNATTENDED = """
+[canary]
+pictures = 4
+accept = "alike"
+
+[run]
+workers = 2
+devices = ["0", "GPU-3f2a"]
+
+[hook]
+url = "https://example.org/newbie?set=cast"
+secret = "HOOK_SECRET"
+command = ["tell", "--loud"]
+timeout = 5
+"""
+
+
+def test_what_unattended_runs_do_is_read(tmp_path):
+    settings = read(tmp_path, UNATTENDED)
+    assert (settings.canary.pictures, settings.canary.accept) == (4, "alike")
+    assert (settings.run.workers, settings.run.devices) == (2, ("0", "GPU-3f2a"))
+    assert settings.hook.url == "https://example.org/newbie?set=cast"
+    assert (settings.hook.secret, settings.hook.command, settings.hook.timeout) == (
+        "HOOK_SECRET",
+        ("tell", "--loud"),
+        5,
+    )
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("[canary]\npictures = 9", "canary.pictures: 9 is not a whole number from 0 to 8"),
+        ('[canary]\naccept = "alikke"', 'did you mean "alike"?'),
+        ('[run]\ndevices = ["0", "0"]', "names a device twice"),
+        ('[run]\ndevices = ["../x y"]', "cannot name a device"),
+        ('[run]\nworkers = 2\ndevices = ["0"]', "2 workers for 1 devices"),
+        ('[hook]\nurl = "file:///etc/passwd"', "hook.url: is not an http or https URL"),
+        ('[hook]\nurl = "https://me:secret@example.org"', "hook.url: holds a password"),
+        ('[hook]\nurl = "$not a name"', "names no environment variable"),
+        ('[hook]\nsecret = "it is s3cret!"', "is no name of an environment variable"),
+        ('[hook]\ncommand = "rm -rf /"', "is not a list of texts"),
+    ],
+)
+def test_mistakes_in_what_unattended_runs_do_are_named(tmp_path, text, said):
+    [fault] = faults(tmp_path, text)
+    assert said in fault
+    assert "s3cret" not in fault and "me:secret" not in fault

@@ -99,6 +99,9 @@ def test_every_setting_is_documented():
         "engine": "engine.name",
         "limits": "limits.rows",
         "release": "release.require_approval",
+        "canary": "canary.pictures",
+        "run": "run.workers",
+        "hook": "hook.url",
     }
     for name in Settings.__dataclass_fields__:
         assert f"`{nested.get(name, name)}`" in text, name

@@ -1,4 +1,4 @@
-"""A deployment on a real server: the schedule must make runs, and a worker must carry one out.
+"""`newbie night setup` with a real server: the schedule must make runs, and the worker must carry one out.
 
 Two of Prefect's own dependencies have broken this silently: one kept the server from starting, one
 kept schedules from making runs. This test sees both.
@@ -6,127 +6,56 @@ kept schedules from making runs. This test sees both.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PREFECT = [sys.executable, "-m", "prefect"]
+from tests.flows.nights import Night, wait_for
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what a deployment needs, so that its store and runs are its own."""
-    folder = tmp_path_factory.mktemp("workplace")
-    for name in ("flows", "catalogs", "templates", "newbie_core"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "prefect.yaml", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(workplace: Path) -> Iterator[dict[str, str]]:
-    """The environment of a running Prefect server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(workplace / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
-        "NEWBIE_ROOT": str(workplace),
-    }
-    command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (workplace / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    """Nights at a quarter past three in Berlin."""
+    made = Night(tmp_path_factory.mktemp("workplace"))
     try:
-        wait_for(lambda: call(environment, "GET", "/health") is True, 120, "the server to be healthy")
-        yield environment
+        made.set_up("--at", "03:15", "--timezone", "Europe/Berlin")
+        yield made
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        made.stop()
 
 
-def call(environment: dict[str, str], method: str, path: str, body: Any = None) -> Any:
-    """An answer of the server's API; None while it cannot be reached."""
-    request = urllib.request.Request(environment["PREFECT_API_URL"] + path, method=method)
-    request.add_header("Content-Type", "application/json")
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with urllib.request.urlopen(request, data, timeout=10) as answer:
-            return json.loads(answer.read() or b"null")
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return None
-
-
-def wait_for(is_true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until `is_true`, at most `seconds`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if is_true():
-            return
-        time.sleep(0.5)
-    pytest.fail(f"waited {seconds} s for {what}")
-
-
-def prefect(environment: dict[str, str], workplace: Path, *arguments: str) -> str:
-    """Run Prefect's command line; its output."""
-    run = subprocess.run(
-        [*PREFECT, *arguments], env=environment, cwd=workplace, capture_output=True, text=True, timeout=120
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
-
-
-@pytest.fixture(scope="module")
-def deployed(server: dict[str, str], workplace: Path) -> dict[str, str]:
-    """The server with prefect.yaml deployed on it."""
-    prefect(server, workplace, "work-pool", "create", "newbie", "--type", "process")
-    prefect(server, workplace, "--no-prompt", "deploy", "--all")
-    return server
-
-
-def test_the_cron_schedule_makes_scheduled_runs(deployed):
-    nightly = call(deployed, "GET", "/deployments/name/nightly/nightly")
-    assert nightly["schedules"][0]["schedule"]["cron"] == "30 2 * * *"
-    question = {"deployments": {"id": {"any_": [nightly["id"]]}}}
+def test_the_cron_schedule_makes_scheduled_runs(night):
+    nightly = night.call("GET", "/deployments/name/nightly/nightly")
+    schedule = nightly["schedules"][0]["schedule"]
+    assert (schedule["cron"], schedule["timezone"]) == ("15 3 * * *", "Europe/Berlin")
+    assert nightly["parameters"]["store"] == str(night.store)
 
     def has_runs() -> bool:
-        runs = call(deployed, "POST", "/flow_runs/filter", question) or []
-        return any(run["state_type"] == "SCHEDULED" and run["expected_start_time"] for run in runs)
+        coming = night.command("night", "status", code=0)["next"]
+        return any(run["flow"] == "nightly" and run["at"] for run in coming)
 
-    wait_for(has_runs, 60, "a scheduled run of the night to appear")
+    wait_for(has_runs, 90, "a scheduled run of the night to appear")
 
 
-def test_a_worker_carries_out_a_run_on_demand(deployed, workplace):
-    deployment = call(deployed, "GET", "/deployments/name/image-set/image-set")
-    parameters = {"catalog": "catalogs/storyboard", "store": "store", "limit": 2}
-    run = call(
-        deployed, "POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters}
-    )
-    worker = subprocess.run(
-        [*PREFECT, "worker", "start", "--pool", "newbie", "--limit", "1", "--run-once"],
-        env=deployed,
-        cwd=workplace,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    state = call(deployed, "GET", f"/flow_runs/{run['id']}")["state"]
-    assert state["type"] == "COMPLETED", worker.stdout + worker.stderr
-    assert (workplace / "store" / "refs" / "storyboard" / "LATEST").is_file()
+def test_the_worker_carries_out_a_run_on_demand_and_status_and_artifacts_tell_of_it(night):
+    run = night.start("image-set/image-set", catalog="catalogs/storyboard", store=str(night.store), limit=2)
+    assert night.ended(run) == "COMPLETED", night.logs()
+    assert (night.store / "refs" / "storyboard" / "LATEST").is_file()
+    status = night.command("night", "status")
+    assert status["worker"] == "ONLINE"
+    [ran] = [one for one in status["ran"] if one["id"] == run]
+    assert (ran["name"], ran["deployment"], ran["state"]) == ("catalogs/storyboard", "image-set", "COMPLETED")
+    assert [one["release"] for one in status["sets"]] == ["r000001"]
+    artifacts = {one["key"]: one for one in night.call("POST", "/artifacts/filter", {"limit": 50})}
+    assert set(artifacts) >= {"storyboard-plan", "storyboard-progress", "storyboard-sheet"}
+    assert artifacts["storyboard-sheet"]["data"].startswith("data:image/jpeg;base64,")
+    assert len(artifacts["storyboard-sheet"]["data"]) < 250_000
+
+
+def test_the_automation_and_the_units_are_there(night):
+    names = [one["name"] for one in night.call("POST", "/automations/filter", {})]
+    assert names.count("newbie: a run without heartbeat has crashed") == 1
+    for name in ("server", "worker"):
+        text = (night.folder / "units" / f"newbie-{name}.service").read_text()
+        assert f"WorkingDirectory={night.folder}" in text
+        assert "Restart=always" in text

@@ -1,0 +1,352 @@
+"""Everything a night needs, in one go: server, pool, deployments, automation, worker, systemd units.
+
+Every step may be repeated: what is there already is left, and the deployments are made as `prefect.yaml`
+says now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flows.night import NOTES, POOL, USUAL_PORT, ask, home_of, read_notes
+from newbie_core.cli.output import print_json, result, say
+from newbie_core.errors import NewbieError
+
+_SERVER_SECONDS = 300
+_END_SECONDS = 30
+_HEARTBEAT_SECONDS = 30
+_ZOMBIE_SECONDS = 100
+"""A run is taken for dead after three missed heartbeats; fewer would crash healthy runs of a busy machine."""
+
+_TOGETHER = 2
+"""Runs a worker takes at once: a second night must be seen to be refused; GPUs are kept apart by their locks."""
+
+AUTOMATION = "newbie: a run without heartbeat has crashed"
+
+UNIT = """\
+[Unit]
+Description={what}
+After=network.target{after}
+
+[Service]
+WorkingDirectory={root}
+{environment}
+EnvironmentFile=-{home}/environment
+ExecStart={command}
+Restart=always
+RestartSec=10
+TimeoutStopSec=90
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def set_up(given: argparse.Namespace) -> int:
+    """Set nights up here; the exit code.
+
+    Raises:
+        NewbieError: this is no folder with `prefect.yaml`, or a step failed.
+    """
+    root = Path.cwd()
+    if not (root / "prefect.yaml").is_file():
+        raise NewbieError(
+            f"{root}: there is no prefect.yaml; run this in the folder that holds flows/ and catalogs/",
+            code="E_NIGHT",
+        )
+    home = home_of(given)
+    home.mkdir(parents=True, exist_ok=True)
+    port = given.port or USUAL_PORT
+    api = f"http://127.0.0.1:{port}/api"
+    environment = _environment(root, home, api)
+    units = _write_units(given, root, home, port, environment)
+    systemd = not given.no_start and given.units is None and _has_user_systemd()
+    pids: dict[str, int] = _living(read_notes(home).get("pids", {}))
+    temporary = _start_server(api, home, port, environment, pids, systemd=systemd)
+    try:
+        _prepare(given, root, api, environment)
+    except BaseException:
+        _end(temporary)
+        raise
+    if given.no_start:
+        _end(temporary)
+        pids.pop("server", None)
+    elif systemd:
+        _systemctl("enable", "--now", "newbie-worker")
+    elif "worker" not in pids:
+        pids["worker"] = _start("worker", _worker_command(), home, environment, root)
+    notes = {"api": api, "root": str(root), "pids": pids}
+    (home / NOTES).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+    _tell(given, api, home, units, pids, systemd=systemd)
+    return 0
+
+
+def end_processes(home: Path, *, json: bool) -> int:
+    """End the server and the worker that setup started; the exit code."""
+    notes = read_notes(home)
+    living = _living(notes.get("pids", {}))
+    for name in ("worker", "server"):
+        if name in living:
+            _end(living[name])
+            say(f"ended the {name} (process {living[name]})")
+    if json:
+        print_json({"ended": living})
+    elif not living:
+        result(
+            "nothing runs that setup started; `systemctl --user stop newbie-worker newbie-server` ends units"
+        )
+    if notes:
+        (home / NOTES).write_text(_text({**notes, "pids": {}}), encoding="utf-8")
+    return 0
+
+
+def _text(notes: Mapping[str, Any]) -> str:
+    return json.dumps(notes, indent=2) + "\n"
+
+
+def _environment(root: Path, home: Path, api: str) -> dict[str, str]:
+    """What server, worker and runs share, measured on SQLite: see docs/night.md."""
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_HEARTBEAT_SECONDS),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "newbie_core",
+        "NEWBIE_ROOT": str(root),
+        "PYTHONPATH": str(root),
+    }
+
+
+def _server_command(port: int) -> list[str]:
+    return [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+
+
+def _worker_command() -> list[str]:
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    return [*worker, "--limit", str(_TOGETHER)]
+
+
+def _start_server(
+    api: str, home: Path, port: int, environment: Mapping[str, str], pids: dict[str, int], *, systemd: bool
+) -> int | None:
+    """See that a server answers; the process that was started for it here."""
+    if _is_healthy(api):
+        return None
+    if systemd:
+        _systemctl("enable", "--now", "newbie-server")
+        started = None
+    else:
+        started = pids["server"] = _start("server", _server_command(port), home, environment, home)
+    say(f"waiting for the server at {api} (its first start takes about a minute)")
+    end = time.monotonic() + _SERVER_SECONDS
+    while not _is_healthy(api):
+        if time.monotonic() > end or (started and not _living({"server": started})):
+            _end(started)
+            raise NewbieError(
+                f"the server does not answer at {api}; {home / 'server.log'} says why", code="E_NIGHT_SERVER"
+            )
+        time.sleep(1.0)
+    return started
+
+
+def _prepare(given: argparse.Namespace, root: Path, api: str, environment: Mapping[str, str]) -> None:
+    """Pool, deployments, schedule, automation."""
+    try:
+        ask(api, "GET", f"/work_pools/{POOL}")
+    except urllib.error.HTTPError:
+        _prefect(["work-pool", "create", POOL, "--type", "process"], root, environment)
+    _prefect(["--no-prompt", "deploy", "--all"], root, environment)
+    nightly = ask(api, "GET", "/deployments/name/nightly/nightly")
+    parameters = dict(nightly["parameters"])
+    if given.catalogs is not None:
+        parameters["catalogs"] = str(Path(given.catalogs).absolute())
+    if given.store != Path("store"):
+        parameters["store"] = str(given.store.absolute())
+    if parameters != nightly["parameters"]:
+        ask(api, "PATCH", f"/deployments/{nightly['id']}", {"parameters": parameters})
+    if given.at is not None or given.timezone is not None:
+        _reschedule(api, nightly, given.at, given.timezone)
+    known = ask(api, "POST", "/automations/filter", {})
+    if not any(automation["name"] == AUTOMATION for automation in known):
+        ask(api, "POST", "/automations/", _automation())
+
+
+def _reschedule(api: str, nightly: Mapping[str, Any], at: str | None, zone: str | None) -> None:
+    schedule = nightly["schedules"][0]
+    cron = schedule["schedule"]["cron"]
+    if at is not None:
+        hour, _, minute = at.partition(":")
+        cron = f"{int(minute)} {int(hour)} * * *"
+    wanted = {"cron": cron, "timezone": zone or schedule["schedule"]["timezone"], "day_or": True}
+    try:
+        ask(api, "PATCH", f"/deployments/{nightly['id']}/schedules/{schedule['id']}", {"schedule": wanted})
+    except urllib.error.HTTPError as error:
+        raise NewbieError(
+            f'the server refuses the schedule "{cron}" in {wanted["timezone"]} ({error.code}); '
+            "name a time zone such as Asia/Tokyo",
+            code="E_NIGHT_SCHEDULE",
+        ) from None
+
+
+def _automation() -> dict[str, Any]:
+    """Runs whose heartbeat stops are marked crashed: after a worker's death nobody else would."""
+    states = [f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")]
+    return {
+        "name": AUTOMATION,
+        "enabled": True,
+        "trigger": {
+            "type": "event",
+            "posture": "Proactive",
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "for_each": ["prefect.resource.id"],
+            "after": ["prefect.flow-run.heartbeat"],
+            "expect": ["prefect.flow-run.heartbeat", *states],
+            "threshold": 1,
+            "within": _ZOMBIE_SECONDS,
+        },
+        "actions": [{"type": "change-flow-run-state", "state": "CRASHED", "message": "Missing heartbeats"}],
+    }
+
+
+def _prefect(arguments: list[str], root: Path, environment: Mapping[str, str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments],
+        env={**os.environ, **environment},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        said = (run.stderr or run.stdout).strip().splitlines()[-3:]
+        raise NewbieError(f"`prefect {' '.join(arguments)}` failed: {' '.join(said)}", code="E_NIGHT_PREFECT")
+
+
+def _write_units(
+    given: argparse.Namespace, root: Path, home: Path, port: int, environment: Mapping[str, str]
+) -> Path:
+    """Write the unit files; the folder they are in."""
+    usual = Path.home() / ".config/systemd/user" if _has_user_systemd() else home / "units"
+    folder = Path(given.units).absolute() if given.units else usual
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(f'Environment="{name}={value}"' for name, value in sorted(environment.items()))
+    for name, what, command, after in (
+        ("server", "Prefect server of the nights", _server_command(port), ""),
+        ("worker", "worker that carries nights out", _worker_command(), " newbie-server.service"),
+    ):
+        spelled = " ".join(f'"{word}"' for word in command)
+        text = UNIT.format(
+            what=f"newbie-assets: {what}",
+            after=after,
+            root=root,
+            environment=lines,
+            home=home,
+            command=spelled,
+        )
+        (folder / f"newbie-{name}.service").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _has_user_systemd() -> bool:
+    if shutil.which("systemctl") is None:
+        return False
+    run = subprocess.run(["systemctl", "--user", "show-environment"], capture_output=True, check=False)
+    return run.returncode == 0
+
+
+def _systemctl(*words: str) -> None:
+    for command in (["daemon-reload"], list(words)):
+        run = subprocess.run(["systemctl", "--user", *command], capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise NewbieError(
+                f"`systemctl --user {' '.join(command)}` failed: {run.stderr.strip()}", code="E_NIGHT"
+            )
+
+
+def _start(name: str, command: list[str], home: Path, environment: Mapping[str, str], folder: Path) -> int:
+    """Start a process that outlives this one, its words in a log; its id."""
+    with (home / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def _living(pids: Mapping[str, int]) -> dict[str, int]:
+    """Those of the processes that live and are Prefect's: an id may be another's by now."""
+    return {name: pid for name, pid in pids.items() if _is_prefect(pid)}
+
+
+def _is_prefect(pid: int) -> bool:
+    try:
+        is_zombie = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return not is_zombie and b"prefect" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _end(pid: int | None) -> None:
+    """End a process that setup started, with what it started."""
+    if pid is None or not _is_prefect(pid):
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, number)
+        end = time.monotonic() + _END_SECONDS
+        while _is_prefect(pid) and time.monotonic() < end:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.2)
+
+
+def _is_healthy(api: str) -> bool:
+    try:
+        return ask(api, "GET", "/health") is True
+    except (OSError, ValueError):
+        return False
+
+
+def _tell(
+    given: argparse.Namespace, api: str, home: Path, units: Path, pids: Mapping[str, int], *, systemd: bool
+) -> None:
+    nightly = {"api": api, "units": str(units), "pids": dict(pids), "systemd": systemd, "home": str(home)}
+    if given.json:
+        print_json(nightly)
+        return
+    result(f"server     {api} (its pages: {api.removesuffix('/api')})")
+    result("night      deployed; `newbie night status` says when it begins")
+    result(f"units      {units}/newbie-server.service, newbie-worker.service")
+    result(f"secrets    NAME=VALUE lines in {home}/environment reach the worker under systemd")
+    if systemd:
+        result("running    under systemd; `loginctl enable-linger` keeps it running when you log out")
+    elif given.no_start:
+        result(
+            f"start it   systemctl --user enable --now {units}/newbie-server.service {units}/newbie-worker.service"
+        )
+    else:
+        result(
+            f"running    processes {', '.join(map(str, pids.values()))}, until the machine restarts; `newbie night stop`"
+        )
