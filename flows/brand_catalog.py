@@ -19,7 +19,6 @@ CATALOG = "catalogs/brand"
 
 
 @flow(name="brand-catalog", flow_run_name="{catalog}", task_runner=one_at_a_time(), persist_result=False)
-@closing
 def brand_catalog(
     catalog: str = CATALOG,
     store: str = "store",
@@ -53,7 +52,8 @@ def brand_catalog(
         require_approval=require_approval,
         workers=workers,
     )
-    return carry_out(Path(catalog), Path(store), options)
+    with closing():
+        return carry_out(Path(catalog), Path(store), options)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from flows.tasks import carry_out, one_at_a_time
     task_runner=one_at_a_time(),
     persist_result=False,
 )
-@closing
 def image_set(
     catalog: str,
     store: str = "store",
@@ -55,4 +54,5 @@ def image_set(
         require_approval=require_approval,
         workers=workers,
     )
-    return carry_out(Path(catalog), Path(store), options)
+    with closing():
+        return carry_out(Path(catalog), Path(store), options)

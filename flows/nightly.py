@@ -43,7 +43,6 @@ def make_set(catalog: str, store: str, options: RunOptions) -> dict[str, Any]:
 
 
 @flow(name="nightly", flow_run_name=tonight, task_runner=one_at_a_time(), persist_result=False)
-@closing
 def nightly(
     catalogs: str = "catalogs",
     store: str = "store",
@@ -76,7 +75,7 @@ def nightly(
         workers=workers,
         purpose="the night's",
     )
-    with Store.open(Path(store)) as opened, opened.night():
+    with closing(), Store.open(Path(store)) as opened, opened.night():
         return _every_set(find_catalogs(Path(catalogs)), store, options)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import inspect
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import httpx
 from prefect import Flow
@@ -31,27 +31,22 @@ _BY_WORKER = "PREFECT__FLOW_RUN_ID"
 
 _LOOK_SECONDS = 5.0
 
-Given = ParamSpec("Given")
-Result = TypeVar("Result")
 
+@contextmanager
+def closing() -> Iterator[None]:
+    """Around the body of a flow: the ledger says when it ends, and how; the run of a worker ends with it.
 
-def closing(body: Callable[Given, Result]) -> Callable[Given, Result]:
-    """The body of a flow that says in the ledger when it ends, and how."""
-
-    @functools.wraps(body)
-    def run(*args: Given.args, **kwargs: Given.kwargs) -> Result:
-        LEDGER.open()
-        if os.environ.get(_BY_WORKER):
-            threading.Thread(target=_end_with_worker, args=(os.getppid(),), daemon=True).start()
-        try:
-            result = body(*args, **kwargs)
-        except Exception as error:
-            LEDGER.close(error)
-            raise
-        LEDGER.close()
-        return result
-
-    return run
+    Not a decorator: Prefect resolves a flow's types where the function it is given was defined.
+    """
+    LEDGER.open()
+    if os.environ.get(_BY_WORKER):
+        threading.Thread(target=_end_with_worker, args=(os.getppid(),), daemon=True).start()
+    try:
+        yield
+    except Exception as error:
+        LEDGER.close(error)
+        raise
+    LEDGER.close()
 
 
 def _end_with_worker(worker: int) -> None:

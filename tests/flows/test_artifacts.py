@@ -77,12 +77,8 @@ def test_the_exit_code_is_that_of_the_runs_and_of_the_flow(capsys):
     assert _tell_all("nightly") == 3
     assert "cast: published r000002" in capsys.readouterr().out
 
-    @closing
-    def locked() -> None:
+    with pytest.raises(LockedError), closing():
         raise LockedError("another night is under way")
-
-    with pytest.raises(LockedError):
-        locked()
     assert _tell_all("nightly") == 11
 
 
