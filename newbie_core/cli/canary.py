@@ -38,9 +38,10 @@ def canary(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _show(name: str, book: CanaryBook, *, json: bool) -> int:
+    environments = [_environment(line) for line in book.baselines.values()]
     record = {
         "catalog": name,
-        "environments": [_environment(line) for line in book.baselines.values()],
+        "environments": environments,
         "drift": None if book.drift is None else {**book.drift["report"], "since": book.drift["since"]},
         "damaged_lines": book.damaged,
     }
@@ -49,7 +50,7 @@ def _show(name: str, book: CanaryBook, *, json: bool) -> int:
         return 0
     if not book.baselines:
         result(f'{name}: no golden pictures yet; "[canary] pictures = 4" in catalog.toml asks for them')
-    for line in record["environments"]:
+    for line in environments:
         result(
             f"{name}: {line['pictures']} golden pictures of {line['engine']} since {line['at']} ({line['why']})"
         )

@@ -77,7 +77,7 @@ class Package:
 
     def bytes_of(self, name: str) -> bytes:
         """A whole part."""
-        return b"".join(chunk for _, chunk, _ in self._chunks(name))
+        return b"".join(chunk for chunk, _ in self._chunks(name))
 
     def start(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a part."""
