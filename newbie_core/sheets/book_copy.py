@@ -165,7 +165,7 @@ class BookCopy:
         """Leave out pictures that only removed relationships led to."""
         if not self._loose:
             return
-        used = set()
+        used: set[str] = set()
         for source in [name for name in self._names if name.endswith(".rels")]:
             folder, base = posixpath.split(source)
             part = posixpath.join(posixpath.dirname(folder), base.removesuffix(".rels"))
