@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,9 @@ NOTES = "night.json"
 """In the server's folder: where its API is, and which processes setup started."""
 
 _RUNS_SHOWN = 10
-_ASK_SECONDS = 10
+_ASK_SECONDS = 15
+_BUSY = 503
+"""What Prefect's API answers while SQLite is locked."""
 _BAD = ("FAILED", "CRASHED")
 
 
@@ -76,8 +79,11 @@ def read_notes(home: Path) -> dict[str, Any]:
     return notes
 
 
-def ask(api: str, method: str, path: str, body: Any = None) -> Any:
+def ask(api: str, method: str, path: str, body: Any = None, *, patience: float = 0.0) -> Any:
     """An answer of the server's API.
+
+    Args:
+        patience: seconds in which a server that is busy (503) or slow is asked again.
 
     Raises:
         OSError: it cannot be reached, or refuses (`urllib.error.HTTPError`).
@@ -87,8 +93,16 @@ def ask(api: str, method: str, path: str, body: Any = None) -> Any:
     request = urllib.request.Request(api + path, method=method)
     request.add_header("Content-Type", "application/json")
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(request, data, timeout=_ASK_SECONDS) as answer:
-        return json.loads(answer.read() or b"null")
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(request, data, timeout=_ASK_SECONDS) as answer:
+                return json.loads(answer.read() or b"null")
+        except OSError as error:
+            is_busy = isinstance(error, TimeoutError) or getattr(error, "code", None) == _BUSY
+            if not is_busy or time.monotonic() > end:
+                raise
+        time.sleep(1.0)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -117,11 +131,12 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _asked(api: str) -> dict[str, Any]:
-    flows = {flow["id"]: flow["name"] for flow in ask(api, "POST", "/flows/filter", {"limit": 100})}
-    names = {one["id"]: one["name"] for one in ask(api, "POST", "/deployments/filter", {"limit": 100})}
-    ran = ask(
-        api,
-        "POST",
+    def found(path: str, question: Mapping[str, Any]) -> Any:
+        return ask(api, "POST", path, question, patience=_ASK_SECONDS)
+
+    flows = {flow["id"]: flow["name"] for flow in found("/flows/filter", {"limit": 100})}
+    names = {one["id"]: one["name"] for one in found("/deployments/filter", {"limit": 100})}
+    ran = found(
         "/flow_runs/filter",
         {
             "sort": "START_TIME_DESC",
@@ -129,9 +144,7 @@ def _asked(api: str) -> dict[str, Any]:
             "flow_runs": {"start_time": {"is_null_": False}},
         },
     )
-    coming = ask(
-        api,
-        "POST",
+    coming = found(
         "/flow_runs/filter",
         {
             "sort": "EXPECTED_START_TIME_ASC",

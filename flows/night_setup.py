@@ -26,6 +26,8 @@ from newbie_core.errors import NewbieError
 
 _SERVER_SECONDS = 300
 _END_SECONDS = 30
+_PATIENCE_SECONDS = 120.0
+_NOT_THERE, _UNUSABLE = 404, 422
 _HEARTBEAT_SECONDS = 30
 _ZOMBIE_SECONDS = 100
 """A run is taken for dead after three missed heartbeats; fewer would crash healthy runs of a busy machine."""
@@ -77,8 +79,12 @@ def set_up(given: argparse.Namespace) -> int:
     temporary = _start_server(api, home, port, environment, pids, systemd=systemd)
     try:
         _prepare(given, root, api, environment)
-    except BaseException:
+    except BaseException as error:
         _end(temporary)
+        if isinstance(error, OSError):
+            raise NewbieError(
+                f"the server at {api} did not do as it was asked: {error}", code="E_NIGHT_SERVER"
+            ) from error
         raise
     if given.no_start:
         _end(temporary)
@@ -166,26 +172,33 @@ def _start_server(
     return started
 
 
+def _asked(api: str, method: str, path: str, body: Any = None) -> Any:
+    """An answer of a server that may be busy with its own start."""
+    return ask(api, method, path, body, patience=_PATIENCE_SECONDS)
+
+
 def _prepare(given: argparse.Namespace, root: Path, api: str, environment: Mapping[str, str]) -> None:
     """Pool, deployments, schedule, automation."""
     try:
-        ask(api, "GET", f"/work_pools/{POOL}")
-    except urllib.error.HTTPError:
+        _asked(api, "GET", f"/work_pools/{POOL}")
+    except urllib.error.HTTPError as error:
+        if error.code != _NOT_THERE:
+            raise
         _prefect(["work-pool", "create", POOL, "--type", "process"], root, environment)
     _prefect(["--no-prompt", "deploy", "--all"], root, environment)
-    nightly = ask(api, "GET", "/deployments/name/nightly/nightly")
+    nightly = _asked(api, "GET", "/deployments/name/nightly/nightly")
     parameters = dict(nightly["parameters"])
     if given.catalogs is not None:
         parameters["catalogs"] = str(Path(given.catalogs).absolute())
     if given.store != Path("store"):
         parameters["store"] = str(given.store.absolute())
     if parameters != nightly["parameters"]:
-        ask(api, "PATCH", f"/deployments/{nightly['id']}", {"parameters": parameters})
+        _asked(api, "PATCH", f"/deployments/{nightly['id']}", {"parameters": parameters})
     if given.at is not None or given.timezone is not None:
         _reschedule(api, nightly, given.at, given.timezone)
-    known = ask(api, "POST", "/automations/filter", {})
+    known = _asked(api, "POST", "/automations/filter", {})
     if not any(automation["name"] == AUTOMATION for automation in known):
-        ask(api, "POST", "/automations/", _automation())
+        _asked(api, "POST", "/automations/", _automation())
 
 
 def _reschedule(api: str, nightly: Mapping[str, Any], at: str | None, zone: str | None) -> None:
@@ -196,10 +209,12 @@ def _reschedule(api: str, nightly: Mapping[str, Any], at: str | None, zone: str 
         cron = f"{int(minute)} {int(hour)} * * *"
     wanted = {"cron": cron, "timezone": zone or schedule["schedule"]["timezone"], "day_or": True}
     try:
-        ask(api, "PATCH", f"/deployments/{nightly['id']}/schedules/{schedule['id']}", {"schedule": wanted})
+        _asked(api, "PATCH", f"/deployments/{nightly['id']}/schedules/{schedule['id']}", {"schedule": wanted})
     except urllib.error.HTTPError as error:
+        if error.code != _UNUSABLE:
+            raise
         raise NewbieError(
-            f'the server refuses the schedule "{cron}" in {wanted["timezone"]} ({error.code}); '
+            f'the server refuses the schedule "{cron}" in {wanted["timezone"]}; '
             "name a time zone such as Asia/Tokyo",
             code="E_NIGHT_SCHEDULE",
         ) from None
