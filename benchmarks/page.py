@@ -118,12 +118,10 @@ def opened(index: Path) -> dict[str, float] | None:
         for _ in range(REPEATS):
             page = browser.new_page(viewport={"width": 1360, "height": 860})
             page.goto(index.as_uri())
-            page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
+            page.wait_for_selector(f".line.row:nth-child({CHARACTERS})", state="attached")
+            page.wait_for_timeout(500)
             entry = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
             paints.append(float(page.evaluate(entry)))
-            page.wait_for_function(
-                f"document.querySelectorAll('.tile').length === {CHARACTERS * EXPRESSIONS}"
-            )
             steps.append(float(page.evaluate(_SCROLL)))
             page.close()
         browser.close()
