@@ -1,7 +1,7 @@
 """What a run shows in Prefect: plan, progress, contact sheet, page, summary.
 
 Prefect's pages are a view; the store is the truth. So an artifact that cannot be written stops nothing, and
-once the server cannot be reached nothing more is tried.
+after a try that failed nothing more is tried for ten minutes.
 """
 
 from __future__ import annotations
@@ -36,18 +36,37 @@ PAGES_VARIABLE = "NEWBIE_PAGES_URL"
 
 PAGE = "index.html"
 _ROWS_SHOWN = 200
+_AWAY_SECONDS = 600.0
 _SHEET_SIDE = 1200
 _SHEET_BYTES = 150_000
 _log = logging.getLogger("newbie_core.flows")
 Made = TypeVar("Made")
 
 
+class _Server:
+    """Whether Prefect's server answers, for all runs of this process: each try to reach a dead one takes a minute."""
+
+    def __init__(self) -> None:
+        self._away_until = 0.0
+
+    def is_there(self) -> bool:
+        """Whether it is worth a try."""
+        return time.monotonic() >= self._away_until
+
+    def is_away(self) -> None:
+        """It did not answer."""
+        self._away_until = time.monotonic() + _AWAY_SECONDS
+
+
+SERVER = _Server()
+"""Prefect's server, as this process sees it."""
+
+
 class Shown:
-    """The artifacts of one set's run; silent once the server is away."""
+    """The artifacts of one set's run; silent while the server is away."""
 
     def __init__(self, set_name: str) -> None:
         self._set = set_name
-        self._is_there = True
         self._progress: Any = None
         self._total = 0
         self._began = time.monotonic()
@@ -124,12 +143,12 @@ class Shown:
         return f"{slug}-{kind}"
 
     def _try(self, write: Callable[[], object]) -> Any:
-        if not self._is_there:
+        if not SERVER.is_there():
             return None
         try:
             return cast(Any, write())
         except (httpx.HTTPError, PrefectException, OSError, RuntimeError, ValueError) as error:
-            self._is_there = False
+            SERVER.is_away()
             _log.warning("Prefect shows nothing more of %s: %s", self._set, error)
             return None
 
