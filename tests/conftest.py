@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+
+def _use_memory_for_files() -> None:
+    """Temporary files in memory where there is plenty: a store has hundreds of folders, and disks remove them slowly."""
+    shared, gib = Path("/dev/shm"), 1 << 30
+    if "TMPDIR" in os.environ or not os.access(shared, os.W_OK):
+        return
+    room = os.statvfs(shared)
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if min(room.f_bavail * room.f_frsize, free) > 8 * gib:
+        os.environ["TMPDIR"] = str(shared)
+
+
+_use_memory_for_files()
+# A busy machine makes no example wrong.
+settings.register_profile("line", deadline=None)
+settings.load_profile("line")
 
 # Prefect reads these when it is imported, so they are set before any test module is.
 os.environ["DO_NOT_TRACK"] = "1"
