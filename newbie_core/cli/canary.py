@@ -38,7 +38,7 @@ def canary(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 
 def _show(name: str, book: CanaryBook, *, json: bool) -> int:
-    record = {
+    record: dict[str, Any] = {
         "catalog": name,
         "environments": [_environment(line) for line in book.baselines.values()],
         "drift": None if book.drift is None else {**book.drift["report"], "since": book.drift["since"]},

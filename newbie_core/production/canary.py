@@ -33,7 +33,7 @@ from newbie_core.store import Store
 
 USUAL_GOLDENS = 4
 _DRIVER = Path("/sys/module/nvidia/version")
-_DRIFTS = get_args(Drift)
+_DRIFTS: tuple[Drift, ...] = get_args(Drift)
 _OWN_PACKAGES = {"newbie": "newbie-assets", "pillow": "Pillow", "numpy": "numpy"}
 
 
@@ -203,7 +203,7 @@ def check_canary(
     goldens = [_golden(record) for record in baseline["goldens"]][:wanted]
     now = render([golden.job for golden in goldens])
     findings = [_compare(store, golden, made) for golden, made in zip(goldens, now, strict=True)]
-    verdict = max((finding.verdict for finding in findings), key=_DRIFTS.index, default="equal")
+    verdict: Drift = max((finding.verdict for finding in findings), key=_DRIFTS.index, default="equal")
     fresh = [
         Golden(job=golden.job, pixels=made.pixels, object=made.object, size=made.size)
         for golden, made in zip(goldens, now, strict=True)
