@@ -39,7 +39,7 @@ def canary(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 def _show(name: str, book: CanaryBook, *, json: bool) -> int:
     environments = [_environment(line) for line in book.baselines.values()]
-    record = {
+    record: dict[str, Any] = {
         "catalog": name,
         "environments": environments,
         "drift": None if book.drift is None else {**book.drift["report"], "since": book.drift["since"]},

@@ -33,7 +33,7 @@ from newbie_core.store import Store
 
 USUAL_GOLDENS = 4
 _DRIVER = Path("/sys/module/nvidia/version")
-_DRIFTS = get_args(Drift)
+_DRIFTS: tuple[Drift, ...] = get_args(Drift)
 _OWN_PACKAGES = {"newbie": "newbie-assets", "pillow": "Pillow", "numpy": "numpy"}
 
 

@@ -17,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -162,28 +163,33 @@ class Crew:
         """One thread a process, and it lives as long: the kernel takes a thread's end for its parent's."""
         while len(self._threads) < self.size:
             hand = _Hand(self._assignment)
-            thread = threading.Thread(target=self._attend, args=(hand,), name="crew", daemon=True)
+            # In this thread's context: whoever handles logs by it, as Prefect does, knows whose they are.
+            context = copy_context()
+            thread = threading.Thread(target=context.run, args=(self._attend, hand), name="crew", daemon=True)
             self._hands.append(hand)
             self._threads.append(thread)
             thread.start()
 
     def _attend(self, hand: _Hand) -> None:
-        while not self._is_closed and self._problem is None:
-            unit: _Unit | None = None
-            try:
-                hand.start()
-                while (unit := self._take()) is not None:
-                    for answer in hand.ask(unit):
-                        self._usages[hand.pid] = answer.get("usage", {})
-                        self._note(unit, answer)
-                    hand.require_all(unit, unless=self._is_stopping)
-                    self._finish(unit)
-            except _Died as death:
-                self._bury(unit, str(death))
-            except NewbieError as error:
-                self._give_up(error)
-            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-                self._give_up(error)
+        try:
+            while not self._is_closed and self._problem is None:
+                self._work(hand)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._give_up(error)
+
+    def _work(self, hand: _Hand) -> None:
+        """Hand out units until there are no more, or the process dies."""
+        unit: _Unit | None = None
+        try:
+            hand.start()
+            while (unit := self._take()) is not None:
+                for answer in hand.ask(unit):
+                    self._usages[hand.pid] = answer.get("usage", {})
+                    self._note(unit, answer)
+                hand.require_all(unit, unless=self._is_stopping)
+                self._finish(unit)
+        except _Died as death:
+            self._bury(unit, str(death))
 
     def _take(self) -> _Unit | None:
         with self._condition:

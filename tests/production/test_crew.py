@@ -1,5 +1,6 @@
 """Several processes make one run's pictures; whoever dies loses nothing but time."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -170,3 +171,23 @@ def test_more_workers_than_devices_are_refused(tmp_path, catalog):
     make_catalog(catalog, toml=STRIPES + '[run]\ndevices = ["cpu-a"]\n', characters=CHARACTERS)
     with store_at(tmp_path / "store") as store, pytest.raises(PlanError, match="one process a GPU"):
         run(catalog, store, workers=2)
+
+
+def test_a_fault_in_handling_a_death_ends_the_run_and_does_not_hang_it(tmp_path, catalog, places):
+    class Broken(logging.Handler):
+        """A handler of logs that fails, as one does that cannot reach its server."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("no server for logs")
+
+    make_catalog(
+        catalog, toml=STRIPES.replace("plugin:StripesEngine", "deadly:DeadlyEngine"), characters=CHARACTERS
+    )
+    (places / "deadly").write_text("c5")
+    logger, broken = logging.getLogger("newbie_core.production.crew"), Broken()
+    logger.addHandler(broken)
+    try:
+        with store_at(tmp_path / "store") as store, pytest.raises(RuntimeError, match="no server for logs"):
+            run(catalog, store, workers=2)
+    finally:
+        logger.removeHandler(broken)
