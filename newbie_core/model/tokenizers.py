@@ -341,7 +341,9 @@ def _processor(content: bytes, where: str) -> sentencepiece.SentencePieceProcess
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     except (RuntimeError, ValueError) as error:
-        raise _damaged(where, str(error).splitlines()[0], "SentencePiece model") from error
+        # The library says nothing at all of some damage.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise _damaged(where, reason, "SentencePiece model") from error
     if not 0 <= processor.unk_id() < processor.get_piece_size():
         raise _damaged(where, "it has no unknown piece", "SentencePiece model")
     return processor

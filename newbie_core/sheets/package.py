@@ -77,7 +77,15 @@ class Package:
 
     def bytes_of(self, name: str) -> bytes:
         """A whole part."""
-        return b"".join(chunk for chunk, _ in self._chunks(name))
+        return b"".join(self.chunks(name))
+
+    def size(self, name: str) -> int:
+        """A part's unpacked bytes; 0 where it is missing."""
+        return self._parts[name].file_size if name in self._parts else 0
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """A part's bytes, a MiB at a time."""
+        return (chunk for chunk, _ in self._chunks(name))
 
     def start(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a part."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from newbie_core.sheets.empty_rows import EmptyRows, Skip
+from newbie_core.sheets.full_rows import SHORTEST_BYTES, first_beyond
 from newbie_core.sheets.package import Package, check_troubled, damaged, refuse
 from newbie_core.sheets.shared import NAMESPACES, Book, Read
 from newbie_core.sheets.text import clean, unescape
@@ -41,6 +42,7 @@ def read_worksheet(package: Package, part: str, sheet: str, book: Book) -> Grid:
     Raises:
         SheetError: a cell is outside the limits or the grid, or the XML is not a worksheet.
     """
+    _refuse_too_many(package, part, sheet, book)
     grid = Grid()
     # Without expat's namespaces the pass is a fifth faster; the root says which prefix is ours.
     parser = package.new_parser(part, namespaces=False)
@@ -296,6 +298,16 @@ def _column_span(attributes: dict[str, str], sheet: str) -> int:
     if not (first.isdecimal() and last.isdecimal() and len(first) < 6 and len(last) < 6):
         damaged("a column's width has no place", sheet=sheet)
     return max(0, int(last) - int(first) + 1)
+
+
+def _refuse_too_many(package: Package, part: str, sheet: str, book: Book) -> None:
+    limits = book.limits
+    if package.size(part) > limits.rows * SHORTEST_BYTES:
+        texts = all(text for text, _, _ in book.strings)
+        last = limits.rows + HEADER_DEPTH
+        beyond = first_beyond(package.chunks(part), limits.rows, last, texts=texts)
+        if beyond is not None:
+            _refuse_far(0, beyond, limits.rows, limits, sheet)
 
 
 def _refuse_grid(what: str, sheet: str) -> NoReturn:

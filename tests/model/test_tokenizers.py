@@ -285,6 +285,15 @@ def test_a_tokenizer_inside_a_weight_file_is_named_by_what_it_was_called():
         gemma_tokenizer(b"junk", rows=10, name='gemma.safetensors, "spiece_model"')
 
 
+def test_damage_of_which_the_library_says_nothing_is_named_all_the_same(monkeypatch):
+    def silent(**_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("sentencepiece.SentencePieceProcessor", silent)
+    with pytest.raises(ModelError, match="RuntimeError"):
+        gemma_tokenizer(b"junk", rows=10)
+
+
 def test_flipped_bytes_never_escape_as_another_error():
     pick = random.Random(7)
     for source in (*tiny_gemma(), *tiny_jina()):

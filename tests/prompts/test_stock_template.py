@@ -92,6 +92,7 @@ def test_every_golden_file_belongs_to_a_picture():
 
 def test_every_prompt_column_of_the_sheet_reaches_the_prompt(rendered):
     unseen = {"character", "width", "height", "size", "steps", "guidance", "negative"}
+    unseen |= {"decision", "decision_note"}
     text = rendered["every_column"].replace("_", " ")
     missing = {
         name for name in FULL if name != "position" and f"{name.replace('_', ' ')} of everything" not in text

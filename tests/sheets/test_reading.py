@@ -268,9 +268,9 @@ def test_a_value_that_excel_does_not_write_is_a_fault_of_its_row(tmp_path: Path,
 
 def test_an_enormous_tag_is_refused_quickly(tmp_path: Path) -> None:
     xml = f'<worksheet xmlns="{MAIN}" a="{os.urandom(4 << 20).hex()}"><sheetData/></worksheet>'
-    start = time.perf_counter()
+    start = time.process_time()
     assert faults_of(write_sheet(tmp_path, xml))[0].code == "E_FILE_DAMAGED"
-    assert time.perf_counter() - start < 4
+    assert time.process_time() - start < 4
 
 
 def test_two_sheets_may_not_share_a_part_or_a_name(tmp_path: Path) -> None:
@@ -295,12 +295,12 @@ def test_merged_areas_that_cover_the_grid_cost_nothing(tmp_path: Path) -> None:
 
 
 def test_large_files_are_read_in_the_time_a_night_allows(tmp_path: Path) -> None:
-    """Twice the measured time and more, so that a busy machine passes."""
-    start = time.perf_counter()
+    """Twice the measured time and more; of the processor, so that a busy machine passes."""
+    start = time.process_time()
     book = read_workbook(large_table(tmp_path / "cast.xlsx"))
     assert len(read_table(book.sheets[0], CORE_COLUMNS).rows) == 20_000
-    middle = time.perf_counter()
+    middle = time.process_time()
     text = read_workbook(large_csv(tmp_path / "cast.csv"))
     assert len(read_table(text.sheets[0], CORE_COLUMNS).rows) == 100_000
     assert middle - start < 6
-    assert time.perf_counter() - middle < 6
+    assert time.process_time() - middle < 6
