@@ -1,6 +1,7 @@
 """Decide which pictures to make and why, before any is made."""
 
 from newbie_core.plans.causes import Cause
+from newbie_core.plans.cells import cell_fault
 from newbie_core.plans.directions import Directions, Pin, SeedRule, ladder, matches_retired
 from newbie_core.plans.job import Capabilities, EngineIdentity, Job, derive_seed, job_key
 from newbie_core.plans.pictures import Picture, combine, source_rows
@@ -28,6 +29,7 @@ __all__ = [
     "Released",
     "SeedRule",
     "TableValues",
+    "cell_fault",
     "combine",
     "derive_seed",
     "estimate_seconds",

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from newbie_core.catalogs import Catalog
 from newbie_core.errors import DamageError, Fault, ReleaseError
+from newbie_core.plans import cell_fault
 from newbie_core.releases import Shelf
 from newbie_core.review.deciding import REROLL_COUNT, REROLL_LIMIT, Desk, Refusal, Request
 from newbie_core.review.decision_file import text_problem
@@ -107,7 +108,10 @@ def _read_cell(catalog: Catalog, name: str, table: Table, row: Row, text: str, r
     else:
         problem = found
     if problem is not None:
-        reading.faults.append(_fault(table, row, "E_DECISION_FORM", problem, "this decision was not taken"))
+        fix = "this decision was not taken"
+        reading.faults.append(
+            cell_fault(table, row, "decision", "E_DECISION_FORM", problem, fix, severity="warning")
+        )
         return
     author = catalog.authors.get(table.file, "")
     by = f"{table.file} ({author})" if author else table.file
@@ -116,7 +120,7 @@ def _read_cell(catalog: Catalog, name: str, table: Table, row: Row, text: str, r
             table=name,
             row=row.id,
             said=(kind, count, note, version if _VERSION.fullmatch(version) else ""),
-            where=_fault(table, row, "", "", ""),
+            where=cell_fault(table, row, "decision", "", "", "", severity="warning"),
             by=by[:_WHO_LIMIT],
         )
     )
@@ -137,21 +141,6 @@ def _meaning(text: str) -> tuple[DecisionKind, int] | str:
     if not 1 <= count <= REROLL_LIMIT:
         return f'"{text[:60]}" asks for {count} candidates; 1 to {REROLL_LIMIT} can be made'
     return kind, count
-
-
-def _fault(table: Table, row: Row, code: str, message: str, fix: str) -> Fault:
-    column = table.columns["decision"]
-    return Fault(
-        file=table.file,
-        sheet=table.name,
-        row=row.number,
-        column=column.letter,
-        header=column.header,
-        code=code,
-        message=message,
-        fix=fix,
-        severity="warning",
-    )
 
 
 def obey_cells(reading: Reading, catalog: Catalog, shelf: Shelf, *, at: str, keep: bool) -> Obeyed:
@@ -243,15 +232,5 @@ def _refused(cell: Cell, refusal: Refusal) -> Fault:
 
 
 def _told(cell: Cell, code: str, message: str) -> Fault:
-    where = cell.where
-    return Fault(
-        file=where.file,
-        sheet=where.sheet,
-        row=where.row,
-        column=where.column,
-        header=where.header,
-        code=code,
-        message=message,
-        fix="the decision was not taken; clear the cell, and write it again about what is there now",
-        severity="warning",
-    )
+    fix = "the decision was not taken; clear the cell, and write it again about what is there now"
+    return replace(cell.where, code=code, message=message, fix=fix)
