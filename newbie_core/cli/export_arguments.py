@@ -13,6 +13,7 @@ examples:
   newbie export cast.xlsx@r000012 --to out --pattern "{character}/{expression}.png" --only 'aria/*'
   newbie export catalogs/brand --to shop --channel avatar --channel merch --commercial
   newbie export cast.xlsx --to game --as renpy
+  newbie export cast.xlsx --to press --channel avatar --sign studio.pem --key studio.key
 """
 
 
@@ -48,4 +49,14 @@ def add_export(export: argparse.ArgumentParser) -> None:
     )
     export.add_argument(
         "--pattern", metavar="TEXT", help='names of the files, such as "{character}/{expression}.png"'
+    )
+    export.add_argument(
+        "--sign",
+        type=Path,
+        metavar="CERT",
+        help="sign the pictures (C2PA Content Credentials) with this certificate chain, a PEM file; needs --key",
+    )
+    export.add_argument("--key", type=Path, metavar="KEY", help="the certificate's private key, a PEM file")
+    export.add_argument(
+        "--timestamp", metavar="URL", help="the time stamp authority (RFC 3161) that each signature asks"
     )

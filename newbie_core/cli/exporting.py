@@ -8,7 +8,7 @@ from pathlib import Path
 from newbie_core.catalogs.settings import SETTINGS_FILE, Settings, load_settings
 from newbie_core.cli.output import print_json, result, say
 from newbie_core.cli.places import needed_store, set_name_of
-from newbie_core.delivery import Order, deliver, find_channels, read_pattern
+from newbie_core.delivery import Order, Signer, deliver, find_channels, read_pattern, read_signer
 from newbie_core.errors import DeliveryError, ReleaseError
 from newbie_core.releases import Shelf
 
@@ -19,6 +19,7 @@ def export(given: argparse.Namespace) -> int:
     settings = _settings(Path(catalog))
     pattern = read_pattern(given.pattern) if given.pattern is not None else None
     channels = find_channels(given.channel, settings.channels)
+    signer = _signer(given)
     with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(catalog, store))
         ref = shelf.ref(version) if version else shelf.current()
@@ -34,6 +35,7 @@ def export(given: argparse.Namespace) -> int:
             labels=settings.sillytavern,
             statements=settings.rights,
             is_commercial=given.commercial,
+            signer=signer,
         )
         delivered = deliver(shelf, ref, order)
     if given.json:
@@ -43,14 +45,34 @@ def export(given: argparse.Namespace) -> int:
                 "release": ref.name,
                 "pictures": delivered.pictures,
                 "to": str(given.to),
+                **({"signed": signer.record()} if signer else {}),
                 **delivered.details,
             }
         )
     else:
-        result(f"{shelf.set} {ref.name}: {delivered.pictures} pictures copied to {given.to}")
+        by = f", signed by {signer.identity.holder}" if signer else ""
+        result(f"{shelf.set} {ref.name}: {delivered.pictures} pictures copied to {given.to}{by}")
     for note in delivered.notes:
         say(f"note: {note}")
+    if signer and signer.timestamp is None:
+        say(f"note: without --timestamp the signatures count until {signer.identity.until:%Y-%m-%d} only")
     return 0
+
+
+def _signer(given: argparse.Namespace) -> Signer | None:
+    """Who signs the pictures; None for nobody.
+
+    Raises:
+        DeliveryError: certificate and key are not given together, or cannot be used.
+    """
+    if given.sign is None and given.key is None and given.timestamp is None:
+        return None
+    if given.sign is None or given.key is None:
+        raise DeliveryError(
+            "--sign CERT.pem and --key KEY.pem go together, and --timestamp with them; name both files",
+            code="E_SIGN_OPTIONS",
+        )
+    return read_signer(given.sign, given.key, timestamp=given.timestamp)
 
 
 def _settings(catalog: Path) -> Settings:

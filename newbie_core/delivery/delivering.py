@@ -17,10 +17,11 @@ from newbie_core.delivery.names import Pattern
 from newbie_core.delivery.places import new_place, refuse_existing
 from newbie_core.delivery.renpy import renpy_layout
 from newbie_core.delivery.rights import licences_behind, require_commercial, rights_page
+from newbie_core.delivery.signing import Signer, make_manifest
 from newbie_core.delivery.sillytavern import sillytavern_layout
 from newbie_core.digests import digest_bytes
-from newbie_core.errors import ReleaseError
-from newbie_core.images import public_texts, read_texts, retag
+from newbie_core.errors import DeliveryError, ReleaseError
+from newbie_core.images import public_texts, read_record, read_texts, retag
 from newbie_core.images.record import Profile
 from newbie_core.releases import Entry, Release, ReleaseRef, Shelf
 from newbie_core.rights import Statement
@@ -50,6 +51,7 @@ class Order:
         labels: expressions of the sheet → SillyTavern's labels, before the usual ones.
         statements: what people state of licences, before what the release tells.
         is_commercial: refuse pictures that are not cleared for commercial use.
+        signer: signs each picture's file, last of all.
     """
 
     to: Path
@@ -61,6 +63,7 @@ class Order:
     labels: Mapping[str, str] = field(default_factory=dict)
     statements: tuple[Statement, ...] = ()
     is_commercial: bool = False
+    signer: Signer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ def deliver(shelf: Shelf, ref: ReleaseRef, order: Order) -> Delivered:
 
     Raises:
         ReleaseError: the place exists already, or nothing matches `only`.
-        DeliveryError: names that cannot be given, or pictures that are not cleared.
+        DeliveryError: names that cannot be given, pictures that are not cleared or cannot be signed.
         DamageError: a picture is damaged; nothing is left behind.
         StoreError: the place cannot be written.
     """
@@ -99,7 +102,7 @@ def deliver(shelf: Shelf, ref: ReleaseRef, order: Order) -> Delivered:
             labels=order.labels,
         )
     )
-    _write(shelf, layout, order, rights_page(entries, release, licences, order.profile))
+    _write(shelf, release, layout, order, rights_page(entries, release, licences, order.profile))
     return Delivered(
         pictures=len({file.picture.entry.id for file in layout.files}),
         files=len(layout.files),
@@ -119,12 +122,16 @@ def _chosen(release: Release, only: Sequence[str]) -> list[Entry]:
     return chosen
 
 
-def _write(shelf: Shelf, layout: Layout, order: Order, rights: bytes) -> None:
+def _write(shelf: Shelf, release: Release, layout: Layout, order: Order, rights: bytes) -> None:
     packed = order.kind == "zip" or (order.kind != "folder" and order.to.suffix.lower() == ".zip")
+    title = release.content.title or release.content.set
     with new_place(order.to, packed=packed) as place:
         written = []
         for file in layout.files:
-            data = _bytes_of(shelf, file, order.profile)
+            original = shelf.store.get(file.picture.entry.object)
+            data = _bytes_of(original, file, order.profile)
+            if order.signer is not None:
+                data = _signed(data, original, file, title, order.signer, order.profile)
             place.write(file.name, data)
             written.append(Written(file=file, sha256=digest_bytes(data), bytes=len(data)))
         for name, data in layout.pages(written):
@@ -132,9 +139,24 @@ def _write(shelf: Shelf, layout: Layout, order: Order, rights: bytes) -> None:
         place.write(RIGHTS, rights)
 
 
-def _bytes_of(shelf: Shelf, file: File, profile: Profile) -> bytes:
-    data = shelf.store.get(file.picture.entry.object)
+def _bytes_of(original: bytes, file: File, profile: Profile) -> bytes:
     if file.channel is not None:
-        text = read_texts(data) if profile == "private" else public_texts(data)
-        return in_channel(data, file.channel, text=text)
-    return data if profile == "private" else retag(data, public_texts(data))
+        text = read_texts(original) if profile == "private" else public_texts(original)
+        return in_channel(original, file.channel, text=text)
+    return original if profile == "private" else retag(original, public_texts(original))
+
+
+def _signed(data: bytes, original: bytes, file: File, title: str, signer: Signer, profile: Profile) -> bytes:
+    picture = file.picture.entry.id
+    record = read_record(original)
+    if record is None:
+        raise DeliveryError(
+            f'picture "{picture}" carries no record of this production line, so nothing says how it was made; '
+            "leave it out with --only, or leave out --sign",
+            code="E_SIGN_FAILED",
+        )
+    manifest = make_manifest(record, title=f"{title}: {picture}", profile=profile)
+    try:
+        return signer.sign(data, file.format, manifest)
+    except DeliveryError as error:
+        raise DeliveryError(f'picture "{picture}": {error}', code=error.code) from None

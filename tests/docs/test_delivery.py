@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +18,10 @@ from newbie_core.catalogs.settings import load_settings
 from newbie_core.cli import main
 from tests.catalogs.building import make_catalog
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "delivery.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "delivery.md").read_text()
 COMMANDS = re.findall(r"^newbie export .*", TEXT, re.M)
+CERTIFICATES = re.findall(r"^openssl .*", TEXT, re.M)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +33,27 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def authority(workplace: Path) -> Iterator[str]:
+    """The certificate that the document makes in the workplace, and the address of a time stamp authority."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    if not all(map(importlib.util.find_spec, ("c2pa", "cryptography"))):
+        pytest.skip('the extra "c2pa" is not installed')
+    from tests.delivery.certifying import time_stamps
+
+    for line in CERTIFICATES:
+        subprocess.run(shlex.split(line), cwd=workplace, check=True, capture_output=True)
+    (workplace / "stamps").mkdir()
+    with time_stamps(workplace / "stamps") as address:
+        yield address
+
+
 @pytest.mark.parametrize("line", COMMANDS)
-def test_every_export_of_the_document_works(workplace, monkeypatch, line):
+def test_every_export_of_the_document_works(workplace, monkeypatch, request, line):
     monkeypatch.chdir(workplace)
+    if "--sign" in line:
+        line = re.sub(r"http\S+", request.getfixturevalue("authority"), line)
     words = shlex.split(line, comments=True)[1:]
     assert main(words) == 0
     place = Path(words[words.index("--to") + 1])
@@ -37,7 +61,7 @@ def test_every_export_of_the_document_works(workplace, monkeypatch, line):
 
 
 def test_the_document_has_commands_for_every_format():
-    assert len(COMMANDS) >= 7
+    assert len(COMMANDS) >= 9 and len(CERTIFICATES) == 2
     for kind in ("datapackage", "renpy", "sillytavern"):
         assert any(f"--as {kind}" in line for line in COMMANDS)
 
@@ -57,3 +81,8 @@ def test_the_table_of_channels_is_true(channel: Channel):
     row = next(line for line in TEXT.splitlines() if line.startswith(f"| `{channel.name}`"))
     assert f"{channel.width}x{channel.height} | {channel.crop} |" in row
     assert channel.format in row.lower()
+
+
+def test_the_table_of_signing_errors_has_every_code():
+    sources = "".join(path.read_text() for path in (ROOT / "newbie_core").glob("*/*.py"))
+    assert set(re.findall(r"E_SIGN_\w+", sources)) == set(re.findall(r"^\| `(E_SIGN_\w+)`", TEXT, re.M))
