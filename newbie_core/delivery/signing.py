@@ -60,7 +60,7 @@ class Signer:
             with c2pa.Builder(orjson.dumps(manifest).decode(), self.context) as builder:
                 builder.sign(f"image/{kind}", io.BytesIO(data), out)
         except c2pa.C2paError as error:
-            raise self._refused(str(error)) from None
+            raise self._refused(" ".join(str(error).split())) from None
         return out.getvalue()
 
     def _refused(self, why: str) -> DeliveryError:
