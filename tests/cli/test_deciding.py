@@ -76,6 +76,15 @@ def test_a_held_back_version_says_what_is_undecided(shell, cast):
     assert (report["release"], report["generated"], report["undecided"]) == ("r000001", 0, [])
 
 
+def test_a_script_sees_in_the_report_whether_a_version_waits_for_approval(shell, cast):
+    waiting = shell("run", "cast", "--require-approval", "--json").json
+    assert (waiting["exit_code"], waiting["new"], waiting["release"]) == (0, False, None)
+    assert waiting["proposal"].endswith("proposal") and len(waiting["undecided"]) == 4
+    assert shell("decide", "cast", "approve", "*").code == 0
+    published = shell("run", "cast", "--require-approval", "--json").json
+    assert (published["proposal"], published["undecided"], published["new"]) == (None, [], True)
+
+
 def test_the_commands_of_the_document_work_in_their_order(shell, tmp_path):
     text = DOCUMENT.read_text()
     make_workbook(tmp_path / "cast.xlsx")
