@@ -33,6 +33,7 @@ from newbie_core.plans import PlanOptions, estimate_seconds
 from newbie_core.production import History, RunOptions, RunReport, StoreMemo, draft_plan, open_run
 from newbie_core.production.draft import Draft
 from newbie_core.releases import Shelf, collect, repair, verify
+from newbie_core.review.candidates import wanted_candidates
 
 if TYPE_CHECKING:
     from newbie_core.cli.main import StopSignals
@@ -344,7 +345,13 @@ def _verify(given: argparse.Namespace, _stop: StopSignals) -> int:
 
 def _gc(given: argparse.Namespace, _stop: StopSignals) -> int:
     with needed_store(given.store) as store:
-        found = collect(store, given.store, apply=given.apply, keep_days=given.keep_days)
+        found = collect(
+            store,
+            given.store,
+            apply=given.apply,
+            keep_days=given.keep_days,
+            candidates=wanted_candidates,
+        )
     if given.json:
         print_json(found.record())
         return 0

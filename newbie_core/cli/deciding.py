@@ -14,7 +14,7 @@ from newbie_core.cli.places import needed_store, set_name_of
 from newbie_core.errors import InputError
 from newbie_core.production.report import DONE, PUBLISHED_WITH_REJECTS, UNUSABLE
 from newbie_core.releases import Shelf
-from newbie_core.review.candidates import Candidate, candidate_file, made_candidates, open_candidates
+from newbie_core.review.candidates import Candidate, candidate_file, open_candidates
 from newbie_core.review.deciding import Desk, Refusal, Request, Taken
 from newbie_core.review.decision_file import read_requests, text_problem
 from newbie_core.review.decisions import Decision, DecisionLog
@@ -104,7 +104,7 @@ def candidates(given: argparse.Namespace, _stop: StopSignals) -> int:
     with needed_store(given.store) as store:
         shelf = Shelf(store, set_name_of(given.catalog, store))
         found, notes = DecisionLog(store, shelf.set).read()
-        listed = open_candidates(standing_of(found), made_candidates(store.candidates(shelf.set)))
+        listed = open_candidates(store, shelf.set, standing_of(found))
         rows = [{**c.record(), "file": _file(given, shelf.set, c)} for c in listed]
     if given.json:
         print_json({"catalog": shelf.set, "candidates": rows, "notes": list(notes)})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from newbie_core.generation import recall_made
 from newbie_core.production.draft import Draft
-from newbie_core.review.candidates import keep_candidates, made_candidates, open_candidates, show_candidates
+from newbie_core.review.candidates import keep_candidates, open_candidates, show_candidates
 from newbie_core.review.decisions import About
 from newbie_core.store import Store
 
@@ -29,9 +29,8 @@ def keep_made(draft: Draft, *, store: Store, root: Path, set_name: str) -> None:
                 recipe=draft.plan.recipe(picture),
             )
             made.append((picture.id, about))
-    journal = store.candidates(set_name)
     if made:
         with store.deciding(set_name):
-            keep_candidates(journal, made)
-    listed = open_candidates(draft.standing, made_candidates(journal)) if made else ()
+            keep_candidates(store.candidates(set_name), made)
+    listed = open_candidates(store, set_name, draft.standing) if made else ()
     show_candidates(store, root, set_name, listed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,10 @@ from newbie_core.store import Store, object_name
 
 KEEP_DAYS = 7
 """Pictures nothing released are kept so long: an interrupted night may still want them."""
+
+Wanted = Callable[[Store, str], Iterable[str]]
+"""Which candidates of rerolls a set still wants, by their objects."""
+
 KEEP_VIEWS = 5
 _TRASH_TIME = "%Y%m%dT%H%M%SZ"
 
@@ -45,12 +50,20 @@ class Collection:
         }
 
 
-def collect(store: Store, root: Path, *, apply: bool = False, keep_days: int = KEEP_DAYS) -> Collection:
+def collect(
+    store: Store,
+    root: Path,
+    *,
+    apply: bool = False,
+    keep_days: int = KEEP_DAYS,
+    candidates: Wanted | None = None,
+) -> Collection:
     """Move to the trash what no release of any set needs; empty the trash of what lies there long.
 
     Args:
         apply: do it; else only say what would be done.
         keep_days: how long unreleased pictures and trash are kept, by the store's own clock.
+        candidates: the other candidates count as unreleased pictures; None keeps all.
 
     Raises:
         LockedError: somebody is writing.
@@ -59,7 +72,7 @@ def collect(store: Store, root: Path, *, apply: bool = False, keep_days: int = K
     with store.collecting():
         now = datetime.fromtimestamp(store.driver.now(), UTC)
         limit = now - timedelta(days=keep_days)
-        live = _live_objects(store)
+        live = _live_objects(store, candidates)
         found = Collection(live=len(live), applied=apply)
         _find_actions(store, live, limit, found)
         _find_objects(store, live, found)
@@ -70,7 +83,7 @@ def collect(store: Store, root: Path, *, apply: bool = False, keep_days: int = K
     return found
 
 
-def _live_objects(store: Store) -> set[str]:
+def _live_objects(store: Store, candidates: Wanted | None) -> set[str]:
     live: set[str] = set()
     for set_name in sets(store):
         shelf = Shelf(store, set_name)
@@ -88,7 +101,7 @@ def _live_objects(store: Store) -> set[str]:
             live.update(release.manifest.parts().values())
             live.update(entry.object for entry in release.content.entries)
         _keep_proposal(shelf, live)
-    _keep_decided(store, live)
+    _keep_decided(store, live, candidates)
     if any(problem for problem in _unreadable_records(store)):
         raise StoreError(
             "a release record is damaged; nothing was collected. Run `newbie verify`", code="E_GC_UNREADABLE"
@@ -110,8 +123,13 @@ def _keep_proposal(shelf: Shelf, live: set[str]) -> None:
         live.update(entry.object for entry in proposal.content.entries)
 
 
-def _keep_decided(store: Store, live: set[str]) -> None:
-    """Every picture that somebody decided about is needed, released or not, and every golden one."""
+def _keep_decided(store: Store, live: set[str], candidates: Wanted | None) -> None:
+    """Every picture that somebody decided about is needed, released or not, and every golden one.
+
+    So are candidates, but those of a known set that it does not want any more.
+    """
+    journals = {store.candidates(name).name: name for name in sets(store)}
+    doubtful = []
     for journal in store.all_decisions():
         records, damaged = journal.read()
         if damaged:
@@ -119,7 +137,12 @@ def _keep_decided(store: Store, live: set[str]) -> None:
                 f"{journal.name}: line {damaged[0]} is damaged; nothing was collected. Run `newbie verify --repair`",
                 code="E_GC_UNREADABLE",
             )
-        live.update(record["object"] for record in records if "object" in record)
+        if candidates and journal.name in journals:
+            doubtful.append(journals[journal.name])
+        else:
+            live.update(record["object"] for record in records if "object" in record)
+    if candidates:
+        live.update(found for name in doubtful for found in candidates(store, name))
     for journal in store.all_goldens():
         for record in journal.read()[0]:
             live.update(golden["object"] for golden in record.get("goldens", ()))

@@ -1,6 +1,7 @@
 """Candidates: the pictures of a reroll, made side by side and kept until somebody chooses one.
 
-They stand in `decisions/<set>/candidates/journal.jsonl`, one line each, and no collection takes them.
+They stand in `decisions/<set>/candidates/journal.jsonl`, one line each. When the reroll is closed, a collection may take
+their pictures; one that is gone counts as not made.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 from newbie_core.plans import Recipe
 from newbie_core.releases import CANDIDATES, build_view, picture_path, view_folder
-from newbie_core.review.decisions import About
-from newbie_core.review.standing import Standing
+from newbie_core.review.decisions import About, DecisionLog
+from newbie_core.review.standing import Standing, standing_of
 from newbie_core.store import Journal, Store
 
 
@@ -55,14 +56,30 @@ def keep_candidates(journal: Journal, made: Iterable[tuple[str, About]]) -> None
         journal.append(*({"id": picture_id, **asdict(about)} for picture_id, about in new))
 
 
-def open_candidates(standing: Standing, made: Mapping[tuple[str, int], About]) -> list[Candidate]:
-    """The candidates of every open reroll, without those whose seed was rejected since; numbers stay."""
+def open_candidates(store: Store, set_name: str, standing: Standing) -> list[Candidate]:
+    """The candidates of every open reroll, without those whose seed was rejected since; numbers stay.
+
+    One whose picture is not in the store is not made.
+    """
+    made = made_candidates(store.candidates(set_name))
+    there = {key: about for key, about in made.items() if key[0] in standing.open and store.has(about.object)}
     return [
-        Candidate(id=picture_id, number=number, seed=seed, about=made.get((picture_id, seed)))
+        Candidate(id=picture_id, number=number, seed=seed, about=there.get((picture_id, seed)))
         for picture_id, reroll in sorted(standing.open.items())
         for number, seed in enumerate(reroll.seeds, start=1)
         if seed not in standing.rejected.get(picture_id, ())
     ]
+
+
+def wanted_candidates(store: Store, set_name: str) -> set[str]:
+    """The objects of candidates that may still be chosen; a collection keeps them.
+
+    Raises:
+        DamageError: the decisions are damaged, so nobody can say which rerolls are open.
+    """
+    decisions, _ = DecisionLog(store, set_name).read()
+    listed = open_candidates(store, set_name, standing_of(decisions))
+    return {candidate.about.object for candidate in listed if candidate.about is not None}
 
 
 def candidate_file(root: Path, set_name: str, candidate: Candidate) -> Path:

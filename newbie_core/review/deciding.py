@@ -9,7 +9,7 @@ from itertools import islice
 from newbie_core.errors import DamageError, MissingError, ReleaseError
 from newbie_core.plans import ladder
 from newbie_core.releases import PROPOSAL, Content, Shelf, read_proposal
-from newbie_core.review.candidates import made_candidates, open_candidates
+from newbie_core.review.candidates import open_candidates
 from newbie_core.review.decisions import About, Decision, DecisionKind, DecisionLog, about_entry
 from newbie_core.review.standing import Standing, standing_of
 from newbie_core.spelling import nearest
@@ -210,21 +210,21 @@ class Desk:
 
     def _found_candidate(self, request: Request) -> tuple[str, About]:
         """The candidate that is chosen, with the version whose picture it takes the place of."""
-        made = made_candidates(self._shelf.store.candidates(self._shelf.set))
-        listed = [c for c in open_candidates(self.standing, made) if c.id == request.id]
+        found = open_candidates(self._shelf.store, self._shelf.set, self.standing)
+        listed = [candidate for candidate in found if candidate.id == request.id]
         if not listed:
             raise _Refused(
                 "E_DECISION_CANDIDATE", "has no open reroll; `newbie decide CATALOG reroll ID` opens one"
             )
-        found = next((c for c in listed if c.number == request.number), None)
-        if found is None or found.about is None:
+        meant = next((c for c in listed if c.number == request.number), None)
+        if meant is None or meant.about is None:
             numbers = ", ".join(str(c.number) for c in listed if c.about)
             raise _Refused(
                 "E_DECISION_CANDIDATE",
                 f"candidate {request.number} is not there; "
                 + (f"there are {numbers}" if numbers else "none is made yet; `newbie run` makes them"),
             )
-        return self.standing.open[request.id].version, found.about
+        return self.standing.open[request.id].version, meant.about
 
     def _usual_version(self, request: Request) -> str:
         if request.decision != "pin" and self._in(PROPOSAL, request.id) is not None:

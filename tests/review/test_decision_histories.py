@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from newbie_core.releases import collect, read_proposal, verify
+from newbie_core.review.candidates import wanted_candidates
 from newbie_core.review.deciding import Desk, Request
 from newbie_core.review.decisions import Decision
 from newbie_core.review.retiring import bring_back, read_retired, retire
@@ -107,7 +108,7 @@ class Night:
             self.shelf.point(self.shelf.ref(names[number % len(names)]))
 
     def collect(self) -> None:
-        collect(self.store, root_of(self.store), apply=True, keep_days=0)
+        collect(self.store, root_of(self.store), apply=True, keep_days=0, candidates=wanted_candidates)
 
     def current(self) -> list:
         return list(self.shelf.read(self.shelf.current()).content.entries)

@@ -8,7 +8,7 @@ from newbie_core.errors import DamageError, InputError
 from newbie_core.plans import PlanOptions, ladder
 from newbie_core.plans.directions import SeedRule
 from newbie_core.releases import collect, read_proposal, repair, verify, view_folder
-from newbie_core.review.candidates import made_candidates, open_candidates
+from newbie_core.review.candidates import open_candidates, wanted_candidates
 from newbie_core.review.deciding import Desk, Request, Taken
 from newbie_core.review.decision_file import read_requests
 from newbie_core.review.decisions import DecisionLog, read_decision
@@ -355,12 +355,56 @@ def test_the_catalog_may_require_approval_from_the_first_release_on(tmp_path, st
 # Candidates
 
 
+def candidates(store):
+    return open_candidates(store, "cast", standing_of(DecisionLog(store, "cast").read()[0]))
+
+
+def collected(store, days: int = 0) -> set[str]:
+    """The objects a collection takes, with `days` since the pictures were made."""
+    return set(
+        collect(store, root_of(store), apply=True, keep_days=days, candidates=wanted_candidates).objects
+    )
+
+
+def test_a_collection_takes_the_candidates_of_closed_rerolls_and_nothing_that_is_decided(catalog, store):
+    decide(store, "reroll", "aria/happy", number=3)
+    decide(store, "reroll", "ren/sad", number=2)
+    run(catalog, store)
+    first, second, third = (c.about for c in candidates(store) if c.id == "aria/happy")
+    still_open = {c.about.object for c in candidates(store) if c.id == "ren/sad"}
+    decide(store, "choose", "aria/happy", number=2)
+    run(catalog, store)
+    assert not {first.object, third.object} & collected(store, days=7)
+    gone = collected(store)
+    assert third.object in gone and not gone & {second.object, *still_open}
+    assert store.has(first.object), "it was released while the reroll was open"
+    assert [c.about is not None for c in candidates(store)] == [True, True]
+    assert verify(store, root_of(store), pixels=True).ok
+
+
+def test_a_candidate_that_was_collected_is_made_again_when_a_reroll_asks_for_it(catalog, store):
+    decide(store, "reroll", "aria/happy", number=3)
+    run(catalog, store)
+    third = candidates(store)[2].about
+    decide(store, "choose", "aria/happy", number=2)
+    run(catalog, store)
+    assert third.object in collected(store)
+    (again,) = decide(store, "reroll", "aria/happy", number=3).decisions
+    number = again.seeds.index(third.seed) + 1
+    assert codes(decide(store, "choose", "aria/happy", number=number)) == ["E_DECISION_CANDIDATE"]
+    run(catalog, store)
+    assert candidates(store)[number - 1].about.pixels == third.pixels
+    assert len(decide(store, "choose", "aria/happy", number=number).decisions) == 1
+    run(catalog, store)
+    assert entries(store)["aria/happy"].pixels == third.pixels
+    assert verify(store, root_of(store), pixels=True).ok
+
+
 def test_a_reroll_makes_candidates_and_a_choice_makes_one_the_picture(catalog, store):
     (reroll,) = decide(store, "reroll", "aria/happy", number=3).decisions
     report = run(catalog, store)
     assert report.generated == 1
-    made = made_candidates(store.candidates("cast"))
-    listed = open_candidates(standing_of(DecisionLog(store, "cast").read()[0]), made)
+    listed = candidates(store)
     assert [c.seed for c in listed] == list(reroll.seeds)
     assert len({c.about.pixels for c in listed}) == 3
     collect(store, root_of(store), apply=True, keep_days=0)
