@@ -30,9 +30,6 @@ _TOLD = ("prompt", "negative", "seed", "steps", "guidance", "sampler", "key")
 
 _FINGERPRINT_SHOWN = 12
 
-_OF_TIME = ("http", "timestamp", "time stamp", "time_stamp")
-"""What c2pa's messages have in them where the time stamp authority is at fault."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
@@ -64,7 +61,7 @@ class Signer:
         return out.getvalue()
 
     def _refused(self, why: str) -> DeliveryError:
-        if self.timestamp is not None and any(word in why.lower() for word in _OF_TIME):
+        if self.timestamp is not None:
             return DeliveryError(
                 f"--timestamp {self.timestamp}: gave no time stamp ({why}); try again, name another "
                 "authority, or leave --timestamp out",
@@ -87,14 +84,14 @@ class Signer:
 
 
 def read_signer(certificate: Path, key: Path, *, timestamp: str | None = None) -> Signer:
-    """The signer of these PEM files, after it has signed a picture of one pixel.
+    """The signer of these PEM files, after it has signed a picture of one pixel: without a time stamp, then with one.
 
     Raises:
         DeliveryError: the package c2pa is missing, certificate or key cannot be used, or no time stamp
             comes; the code tells which.
     """
     try:
-        import c2pa
+        import c2pa  # noqa: F401
     except ImportError as error:
         raise DeliveryError(
             f"--sign needs the package c2pa-python ({error}); {INSTALL}", code="E_SIGN_EXTRA"
@@ -105,6 +102,17 @@ def read_signer(certificate: Path, key: Path, *, timestamp: str | None = None) -
             code="E_SIGN_TIMESTAMP",
         )
     identity = read_identity(certificate, key)
+    signer = _make_signer(identity, None)
+    _try(signer)
+    if timestamp is not None:
+        signer = _make_signer(identity, timestamp)
+        _try(signer)
+    return signer
+
+
+def _make_signer(identity: Identity, timestamp: str | None) -> Signer:
+    import c2pa
+
     info = c2pa.C2paSignerInfo(identity.algorithm, identity.chain, identity.key, timestamp)
     settings = {
         "builder": {"thumbnail": {"enabled": False}},
@@ -114,10 +122,8 @@ def read_signer(certificate: Path, key: Path, *, timestamp: str | None = None) -
     try:
         context = c2pa.Context.from_dict(settings, c2pa.Signer.from_info(info))
     except c2pa.C2paError as error:
-        raise DeliveryError(f"--sign {certificate}: {error}", code="E_SIGN_FAILED") from None
-    signer = Signer(identity=identity, context=context, timestamp=timestamp)
-    _try(signer)
-    return signer
+        raise DeliveryError(f"the certificate of {identity.holder}: {error}", code="E_SIGN_FAILED") from None
+    return Signer(identity=identity, context=context, timestamp=timestamp)
 
 
 def _try(signer: Signer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -135,25 +135,44 @@ def time_stamps(folder: Path, *, answers: int = 1000) -> Iterator[str]:
     (folder / "stamps.cnf").write_text(_STAMPS.format(folder=folder))
     given: list[bytes] = []
 
-    class Authority(BaseHTTPRequestHandler):
-        """Answers each request with openssl's time stamp."""
+    def stamp(query: bytes) -> bytes | None:
+        if len(given) >= answers:
+            return None
+        (folder / "query").write_bytes(query)
+        command = f"openssl ts -reply -config {folder}/stamps.cnf -section tsa -queryfile {folder}/query"
+        given.append(subprocess.run(command.split(), capture_output=True, check=True).stdout)
+        return given[-1]
+
+    with _server("application/timestamp-reply", stamp) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def answering(kind: str, body: bytes) -> Iterator[str]:
+    """The address of a server that answers everything so."""
+    with _server(kind, lambda _: body) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _server(kind: str, answer: Callable[[bytes], bytes | None]) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        """Answers each request, or is out of service."""
 
         def do_POST(self) -> None:
-            (folder / "query").write_bytes(self.rfile.read(int(self.headers["Content-Length"])))
-            command = f"openssl ts -reply -config {folder}/stamps.cnf -section tsa -queryfile {folder}/query"
-            if len(given) >= answers:
+            body = answer(self.rfile.read(int(self.headers["Content-Length"])))
+            if body is None:
                 self.send_error(503)
                 return
-            given.append(subprocess.run(command.split(), capture_output=True, check=True).stdout)
             self.send_response(200)
-            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Type", kind)
             self.end_headers()
-            self.wfile.write(given[-1])
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Authority) as server:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

@@ -35,7 +35,7 @@ from newbie_core.images import (  # noqa: E402
 )
 from newbie_core.images.chunks import chunk_bytes, is_png, read_chunks  # noqa: E402
 from newbie_core.images.record import SOURCE_TYPES  # noqa: E402
-from tests.delivery.certifying import Files, key_pem, make_key, make_pair, time_stamps  # noqa: E402
+from tests.delivery.certifying import Files, answering, key_pem, make_key, make_pair, time_stamps  # noqa: E402
 from tests.delivery.test_metadata import FORMATS, SECRETS, source_type  # noqa: E402
 from tests.images.test_record import make_record  # noqa: E402
 from tests.releases.building import root_of  # noqa: E402
@@ -269,6 +269,13 @@ def test_a_time_stamp_authority_that_does_not_answer_is_named_before_anything_is
     assert refused(*files, timestamp="ftp://x").code == "E_SIGN_TIMESTAMP"
     error = refused(*files, timestamp="http://127.0.0.1:9/tsa")
     assert error.code == "E_SIGN_TIMESTAMP" and "leave --timestamp out" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/timestamp-reply"])
+def test_an_answer_that_is_no_time_stamp_is_the_authoritys_fault(files, kind):
+    with answering(kind, b"<html>hello</html>") as address:
+        error = refused(*files, timestamp=address)
+    assert error.code == "E_SIGN_TIMESTAMP" and address in str(error)
 
 
 @needs_openssl
