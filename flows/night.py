@@ -27,6 +27,7 @@ from newbie_core.store.devices import device_holders
 POOL = "newbie"
 USUAL_PORT = 4200
 USUAL_HOME = ".prefect"
+USUAL_STORE = Path("store")
 NOTES = "night.json"
 """In the server's folder: where its API is, and which processes setup started."""
 
@@ -70,6 +71,14 @@ def api_of(given: argparse.Namespace, home: Path) -> str:
     )
 
 
+def _store_of(given: argparse.Namespace, home: Path) -> Path:
+    """The store: as asked for, else as setup was told."""
+    if given.store != USUAL_STORE:
+        return Path(given.store)
+    notes = read_notes(home)
+    return Path(notes.get("root", ".")) / notes.get("asked", {}).get("store", USUAL_STORE)
+
+
 def read_notes(home: Path) -> dict[str, Any]:
     """What setup noted; nothing when it noted nothing."""
     try:
@@ -106,7 +115,8 @@ def ask(api: str, method: str, path: str, body: Any = None, *, patience: float =
 
 
 def _status(given: argparse.Namespace) -> int:
-    api = api_of(given, home_of(given))
+    home = home_of(given)
+    api = api_of(given, home)
     record: dict[str, Any] = {
         "api": api,
         "server": False,
@@ -119,14 +129,14 @@ def _status(given: argparse.Namespace) -> int:
         record |= _asked(api)
     except (OSError, ValueError) as error:
         record["problem"] = f"{api} does not answer: {getattr(error, 'reason', None) or error}"
-    record["sets"] = _sets(given.store)
+    record["sets"] = _sets(_store_of(given, home))
     record["devices"] = device_holders()
     last = next((run for run in record["ran"] if run["flow"] == "nightly"), None)
     code = 1 if not record["server"] or (last and last["state"] in _BAD) else 0
     if given.json:
         print_json({**record, "exit_code": code})
     else:
-        _tell(record)
+        _tell(record, is_set_up=bool(read_notes(home)))
     return code
 
 
@@ -206,11 +216,10 @@ def _sets(root: Path) -> list[dict[str, Any]]:
         return found
 
 
-def _tell(record: Mapping[str, Any]) -> None:
+def _tell(record: Mapping[str, Any], *, is_set_up: bool) -> None:
     if not record["server"]:
-        say(
-            f"{record['problem']}. `newbie night setup` starts it; `systemctl --user status newbie-server` says more"
-        )
+        more = "`journalctl --user -u newbie-server` or server.log in the server's folder says why it ended"
+        say(f"{record['problem']}. `newbie night setup` starts it{'; ' + more if is_set_up else ''}")
     else:
         result(f"server {record['api']}, worker {record['worker'] or 'not set up'}")
     for run in record["ran"]:
