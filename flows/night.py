@@ -31,6 +31,9 @@ USUAL_STORE = Path("store")
 NOTES = "night.json"
 """In the server's folder: where its API is, and which processes setup started."""
 
+ONLINE = "ONLINE"
+"""What a worker is that asks for runs."""
+
 _RUNS_SHOWN = 10
 _ASK_SECONDS = 15
 _BUSY = 503
@@ -132,7 +135,7 @@ def _status(given: argparse.Namespace) -> int:
     record["sets"] = _sets(_store_of(given, home))
     record["devices"] = device_holders()
     last = next((run for run in record["ran"] if run["flow"] == "nightly"), None)
-    code = 1 if not record["server"] or (last and last["state"] in _BAD) else 0
+    code = 1 if record["worker"] != ONLINE or (last and last["state"] in _BAD) else 0
     if given.json:
         print_json({**record, "exit_code": code})
     else:
@@ -165,7 +168,7 @@ def _asked(api: str) -> dict[str, Any]:
     runs = [_run(run, flows, names) for run in ran]
     return {
         "server": True,
-        "worker": _worker(api),
+        "worker": worker_of(api),
         "ran": runs,
         "next": [
             {"flow": flows.get(run["flow_id"]), "at": run["expected_start_time"], "state": run["state_name"]}
@@ -189,13 +192,13 @@ def _run(run: Mapping[str, Any], flows: Mapping[str, str], names: Mapping[str, s
     }
 
 
-def _worker(api: str) -> str | None:
-    """Whether a worker of the pool is there: ONLINE, OFFLINE, or None where there is no pool."""
+def worker_of(api: str) -> str | None:
+    """Whether a worker of the pool is there: `ONLINE`, OFFLINE, or None where there is no pool."""
     try:
-        workers = ask(api, "POST", f"/work_pools/{POOL}/workers/filter", {})
+        workers = ask(api, "POST", f"/work_pools/{POOL}/workers/filter", {}, patience=_ASK_SECONDS)
     except urllib.error.HTTPError:
         return None
-    return "ONLINE" if any(worker["status"] == "ONLINE" for worker in workers) else "OFFLINE"
+    return ONLINE if any(worker["status"] == ONLINE for worker in workers) else "OFFLINE"
 
 
 def _sets(root: Path) -> list[dict[str, Any]]:
@@ -222,6 +225,8 @@ def _tell(record: Mapping[str, Any], *, is_set_up: bool) -> None:
         say(f"{record['problem']}. `newbie night setup` starts it{'; ' + more if is_set_up else ''}")
     else:
         result(f"server {record['api']}, worker {record['worker'] or 'not set up'}")
+        if record["worker"] != ONLINE:
+            say("no worker is there, so no night would run; `newbie night setup` starts one")
     for run in record["ran"]:
         why = f": {run['message']}" if run["state"] in _BAD and run["message"] else ""
         result(
@@ -229,6 +234,8 @@ def _tell(record: Mapping[str, Any], *, is_set_up: bool) -> None:
         )
     for run in record["next"]:
         result(f"next   {_hour(run['at'])} {run['flow']}{' (late)' if run['state'] == 'Late' else ''}")
+    if record["server"] and not record["next"]:
+        result("next   nothing yet; Prefect notes the nights to come within a minute or two")
     for one in record["sets"]:
         held = ", a newer one is held back" if one["held_back"] else ""
         result(f"set    {one['set']}: {one['release'] or 'nothing published'}{held}")
@@ -240,7 +247,7 @@ def _hour(text: str | None) -> str:
     """A time of the API in this machine's time zone."""
     from datetime import datetime
 
-    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}" if text else "?"
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M %Z}" if text else "?"
 
 
 if __name__ == "__main__":

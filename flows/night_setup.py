@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flows.night import NOTES, POOL, USUAL_PORT, USUAL_STORE, ask, home_of, read_notes
+from flows.night import NOTES, ONLINE, POOL, USUAL_PORT, USUAL_STORE, ask, home_of, read_notes, worker_of
 from flows.units import USER_UNITS, is_of_system, unit_text
 from newbie_core.cli.output import print_json, result, say
 from newbie_core.errors import NewbieError
@@ -95,6 +95,8 @@ def set_up(given: argparse.Namespace) -> int:
         pids["worker"] = _start("worker", _worker_command(), home, environment, root)
     notes = {"api": api, "root": str(root), "asked": asked, "pids": pids}
     (home / NOTES).write_text(_text(notes), encoding="utf-8")
+    if not given.no_start:
+        _await_worker(api, home)
     _tell(given, api, home, units, pids, nightly, systemd=systemd)
     return 0
 
@@ -180,6 +182,25 @@ def _start_server(
             )
         time.sleep(1.0)
     return started
+
+
+def _await_worker(api: str, home: Path) -> None:
+    """Wait until the server knows of a worker: before, status would say that nothing will run."""
+    end = time.monotonic() + _SERVER_SECONDS
+    while not _is_there(api):
+        if time.monotonic() > end:
+            raise NewbieError(
+                f"no worker asks the server at {api} for runs; {home / 'worker.log'} says why",
+                code="E_NIGHT_SERVER",
+            )
+        time.sleep(1.0)
+
+
+def _is_there(api: str) -> bool:
+    try:
+        return worker_of(api) == ONLINE
+    except OSError:
+        return False
 
 
 def _refuse_another(api: str, home: Path) -> None:

@@ -69,8 +69,9 @@ def test_a_scheduled_night_and_one_on_demand_complete(night):
     finally:
         night.call("PATCH", place, {"schedule": nightly["schedules"][0]["schedule"]})
     told("a scheduled night completed", began)
+    wait_for(lambda: not night.under_way(), 120, "the scheduled nights to end")
     run = night.start("nightly/nightly")
-    assert night.ended(run) in ("COMPLETED", "CANCELLED")
+    assert night.ended(run) == "COMPLETED"
     assert len(night.made()) == PICTURES + 4  # four golden ones beside
 
 
@@ -78,6 +79,22 @@ def test_two_overlapping_nights_make_one(night):
     runs = [night.start("nightly/nightly") for _ in range(2)]
     states = sorted(night.ended(run) for run in runs)
     assert states == ["CANCELLED", "COMPLETED"], night.logs()
+
+
+def test_a_run_whose_every_process_is_killed_is_shown_as_crashed_by_the_automation(night):
+    (night.stripes / "slow").write_text("15")
+    run = night.start("nightly/nightly")
+    wait_for(lambda: night.state(run) == "RUNNING", 240, "the night to run")
+    wait_for(lambda: night.made(), 240, "a first picture")
+    for pid, command in night.processes().items():
+        if "server" not in command:
+            os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    assert night.ended(run, 300) == "CRASHED"
+    told("worker and run killed: the run was shown as crashed", began)
+    ran = night.command("night", "status", code=1)["ran"]
+    [message] = [one["message"] for one in ran if one["id"] == run]
+    assert message == "Missing heartbeats"
 
 
 def test_a_night_whose_server_is_killed_publishes_and_ends_with_its_own_exit_code(night):
@@ -108,8 +125,8 @@ def test_a_night_whose_server_is_killed_publishes_and_ends_with_its_own_exit_cod
 def test_a_killed_worker_leaves_a_crashed_run_no_orphans_and_the_next_run_makes_the_rest(night, number):
     (night.stripes / "slow").write_text("15")
     run = night.start("nightly/nightly")
-    wait_for(lambda: night.state(run) == "RUNNING", 180, "the night to run")
-    wait_for(lambda: night.made(), 120, "a first picture")
+    wait_for(lambda: night.state(run) == "RUNNING", 240, "the night to run")
+    wait_for(lambda: night.made(), 240, "a first picture")
     os.kill(night.pids()["worker"], number)
     began = time.monotonic()
     assert night.ended(run, 300) == "CRASHED"
