@@ -36,6 +36,8 @@ ONLINE = "ONLINE"
 
 _RUNS_SHOWN = 10
 _ASK_SECONDS = 15
+_WHOLE = 100
+"""Per cent."""
 _BUSY = 503
 """What Prefect's API answers while SQLite is locked."""
 _BAD = ("FAILED", "CRASHED")
@@ -127,6 +129,7 @@ def _status(given: argparse.Namespace) -> int:
         "ran": [],
         "next": [],
         "failed": [],
+        "progress": [],
     }
     try:
         record |= _asked(api)
@@ -166,6 +169,9 @@ def _asked(api: str) -> dict[str, Any]:
         },
     )
     runs = [_run(run, flows, names) for run in ran]
+    under_way = [run["id"] for run in runs if run["state"] == "RUNNING"]
+    shown = {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": under_way}}
+    progress = found("/artifacts/filter", {"artifacts": shown}) if under_way else []
     return {
         "server": True,
         "worker": worker_of(api),
@@ -175,6 +181,7 @@ def _asked(api: str) -> dict[str, Any]:
             for run in coming
         ],
         "failed": [run for run in runs if run["state"] in _BAD],
+        "progress": [one["description"] for one in progress if one["data"] < _WHOLE],
     }
 
 
@@ -187,7 +194,7 @@ def _run(run: Mapping[str, Any], flows: Mapping[str, str], names: Mapping[str, s
         "state": run["state_type"],
         "started": run["start_time"],
         "ended": run["end_time"],
-        "seconds": round(run["total_run_time"], 1),
+        "seconds": round(run.get("estimated_run_time") or run["total_run_time"], 1),
         "message": (run["state"] or {}).get("message"),
     }
 
@@ -232,6 +239,8 @@ def _tell(record: Mapping[str, Any], *, is_set_up: bool) -> None:
         result(
             f"ran    {_hour(run['started'])} {run['state'].lower():9} {run['name']} ({run['seconds']:.0f} s){why}"
         )
+    for words in record["progress"]:
+        result(f"now    {words}")
     for run in record["next"]:
         result(f"next   {_hour(run['at'])} {run['flow']}{' (late)' if run['state'] == 'Late' else ''}")
     if record["server"] and not record["next"]:

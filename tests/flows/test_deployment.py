@@ -48,7 +48,7 @@ def test_the_worker_carries_out_a_run_on_demand_and_status_and_artifacts_tell_of
     assert [one["release"] for one in status["sets"]] == ["r000001"]
     artifacts = {one["key"]: one for one in night.call("POST", "/artifacts/filter", {"limit": 50})}
     assert set(artifacts) >= {"storyboard-plan", "storyboard-progress", "storyboard-sheet"}
-    assert artifacts["storyboard-sheet"]["data"].startswith("data:image/jpeg;base64,")
+    assert artifacts["storyboard-sheet"]["data"].startswith("![contact sheet](data:image/jpeg;base64,")
     assert len(artifacts["storyboard-sheet"]["data"]) < 250_000
 
 

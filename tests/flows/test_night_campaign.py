@@ -151,20 +151,29 @@ def test_prefects_pages_show_what_we_made(night):
     folder = Path(os.environ.get("NEWBIE_SHOTS", night.folder / "shots"))
     folder.mkdir(exist_ok=True, parents=True)
     (night.stripes / "slow").write_text("0.01")
-    night.ended(night.start("nightly/nightly"))
+    assert night.ended(night.start("nightly/nightly"), 400) == "COMPLETED"
     base = night.environment["PREFECT_API_URL"].removesuffix("/api")
-    artifacts = night.call("POST", "/artifacts/latest/filter", {"limit": 50})
-    wanted = {one["key"]: one["id"] for one in artifacts}
-    assert set(wanted) >= {"cast-plan", "cast-progress", "cast-sheet", "night-summary"}
+    artifacts = {one["key"]: one for one in night.call("POST", "/artifacts/latest/filter", {"limit": 50})}
+    shown = {
+        "cast-plan": f"{PICTURES} pictures in all, {PICTURES} to make",
+        "cast-progress": f"cast: {PICTURES} of {PICTURES} pictures",
+        "cast-sheet": "cast r0",
+        "night-summary": "published",
+    }
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(CHROMIUM),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1300, "height": 900})
-        for key in ("cast-plan", "cast-sheet", "night-summary"):
-            page.goto(f"{base}/artifacts/artifact/{wanted[key]}", wait_until="networkidle", timeout=120_000)
-            page.wait_for_timeout(3000)
+        for key, words in shown.items():
+            page.goto(f"{base}/artifacts/artifact/{artifacts[key]['id']}", timeout=240_000)
+            page.get_by_text(words).first.wait_for(timeout=240_000)
+            if key == "cast-sheet":
+                page.wait_for_function(
+                    "[...document.images].some(one => one.src.startsWith('data:') && one.naturalWidth > 100)",
+                    timeout=120_000,
+                )
             page.screenshot(path=str(folder / f"{key}.png"))
-            assert "cast" in page.inner_text("body")
+            assert "base64" not in page.inner_text("body"), "the picture's data is spelled out"
         browser.close()
