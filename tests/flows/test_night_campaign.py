@@ -121,7 +121,7 @@ def test_a_night_whose_server_is_killed_publishes_and_ends_with_its_own_exit_cod
     assert release_of(night) != before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_killed_worker_leaves_a_crashed_run_no_orphans_and_the_next_run_makes_the_rest(night, number):
     (night.stripes / "slow").write_text("15")
     run = night.start("nightly/nightly")
