@@ -68,6 +68,8 @@ def set_up(given: argparse.Namespace) -> int:
             f"a server of this folder runs at {notes['api']}; `newbie night stop` ends it, then set up again",
             code="E_NIGHT_SERVER",
         )
+    if _is_healthy(api):
+        _refuse_another(api, home)
     environment = _environment(root, home, api)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -163,9 +165,8 @@ def _worker_command() -> list[str]:
 def _start_server(
     api: str, home: Path, port: int, environment: Mapping[str, str], pids: dict[str, int], *, systemd: bool
 ) -> int | None:
-    """See that a server of this folder answers; the process that was started for it here."""
+    """See that a server answers; the process that was started for it here."""
     if _is_healthy(api):
-        _refuse_another(api, home)
         return None
     if systemd:
         _systemctl("enable", "--now", "newbie-server")
