@@ -16,6 +16,7 @@ NAMES = (
     "line",
     "nothing_changed",
     "prefect_path",
+    "canary_share",
     "page",
     "write_back",
     "model_forward",

@@ -15,12 +15,11 @@ import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
 from prefect.artifacts import (
-    create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
@@ -35,6 +34,11 @@ PAGES_VARIABLE = "NEWBIE_PAGES_URL"
 """Environment variable: where `store/views` is served, so that links to pages work in a browser."""
 
 PAGE = "index.html"
+_CHANGES: dict[Literal["add", "change", "remove"], str] = {
+    "add": "added",
+    "change": "changed",
+    "remove": "removed",
+}
 _ROWS_SHOWN = 200
 _AWAY_SECONDS = 600.0
 _SHEET_SIDE = 1200
@@ -74,19 +78,15 @@ class Shown:
     def plan(self, run: Run) -> None:
         """A table of what is made and why."""
         plan = run.plan
+        changes = {word: plan.changes(word) for word in _CHANGES}
         rows = [
             {"picture": change.id, "action": word, "because": "; ".join(map(str, change.causes))}
-            for word, changes in (
-                ("add", plan.changes("add")),
-                ("change", plan.changes("change")),
-                ("remove", plan.changes("remove")),
-            )
-            for change in changes
+            for word, found in changes.items()
+            for change in found
         ]
         more = f" (the first {_ROWS_SHOWN} are shown)" if len(rows) > _ROWS_SHOWN else ""
-        told = (
-            f"{self._set}: {len(rows)} of {len(plan.items)} pictures change{more}, {len(run.pending)} to make"
-        )
+        counts = ", ".join(f"{len(found)} {_CHANGES[word]}" for word, found in changes.items())
+        told = f"{self._set}: {counts}{more}; {len(plan.items)} pictures in all, {len(run.pending)} to make"
         table = rows[:_ROWS_SHOWN] or [{"picture": "—", "action": "none", "because": "nothing changed"}]
         self._try(lambda: create_table_artifact(table=table, key=self._key("plan"), description=told))
 
@@ -119,8 +119,8 @@ class Shown:
         title = f"{self._set} {'proposal' if report['proposal'] else report['release']}"
         sheet = Path(folder) / "contact-sheet.png"
         if sheet.is_file():
-            url = inline_picture(sheet)
-            self._try(lambda: create_image_artifact(image_url=url, key=self._key("sheet"), description=title))
+            text = f"![contact sheet]({inline_picture(sheet)})"  # an image artifact would spell out its data
+            self._try(lambda: create_markdown_artifact(text, key=self._key("sheet"), description=title))
         if link := page_link(Path(folder)):
             self._try(
                 lambda: create_link_artifact(

@@ -27,11 +27,17 @@ from newbie_core.store.devices import device_holders
 POOL = "newbie"
 USUAL_PORT = 4200
 USUAL_HOME = ".prefect"
+USUAL_STORE = Path("store")
 NOTES = "night.json"
 """In the server's folder: where its API is, and which processes setup started."""
 
+ONLINE = "ONLINE"
+"""What a worker is that asks for runs."""
+
 _RUNS_SHOWN = 10
 _ASK_SECONDS = 15
+_WHOLE = 100
+"""Per cent."""
 _BUSY = 503
 """What Prefect's API answers while SQLite is locked."""
 _BAD = ("FAILED", "CRASHED")
@@ -70,6 +76,14 @@ def api_of(given: argparse.Namespace, home: Path) -> str:
     )
 
 
+def _store_of(given: argparse.Namespace, home: Path) -> Path:
+    """The store: as asked for, else as setup was told."""
+    if given.store != USUAL_STORE:
+        return Path(given.store)
+    notes = read_notes(home)
+    return Path(notes.get("root", ".")) / notes.get("asked", {}).get("store", USUAL_STORE)
+
+
 def read_notes(home: Path) -> dict[str, Any]:
     """What setup noted; nothing when it noted nothing."""
     try:
@@ -106,7 +120,8 @@ def ask(api: str, method: str, path: str, body: Any = None, *, patience: float =
 
 
 def _status(given: argparse.Namespace) -> int:
-    api = api_of(given, home_of(given))
+    home = home_of(given)
+    api = api_of(given, home)
     record: dict[str, Any] = {
         "api": api,
         "server": False,
@@ -114,19 +129,20 @@ def _status(given: argparse.Namespace) -> int:
         "ran": [],
         "next": [],
         "failed": [],
+        "progress": [],
     }
     try:
         record |= _asked(api)
     except (OSError, ValueError) as error:
         record["problem"] = f"{api} does not answer: {getattr(error, 'reason', None) or error}"
-    record["sets"] = _sets(given.store)
+    record["sets"] = _sets(_store_of(given, home))
     record["devices"] = device_holders()
     last = next((run for run in record["ran"] if run["flow"] == "nightly"), None)
-    code = 1 if not record["server"] or (last and last["state"] in _BAD) else 0
+    code = 1 if record["worker"] != ONLINE or (last and last["state"] in _BAD) else 0
     if given.json:
         print_json({**record, "exit_code": code})
     else:
-        _tell(record)
+        _tell(record, is_set_up=bool(read_notes(home)))
     return code
 
 
@@ -153,15 +169,19 @@ def _asked(api: str) -> dict[str, Any]:
         },
     )
     runs = [_run(run, flows, names) for run in ran]
+    under_way = [run["id"] for run in runs if run["state"] == "RUNNING"]
+    shown = {"type": {"any_": ["progress"]}, "flow_run_id": {"any_": under_way}}
+    progress = found("/artifacts/filter", {"artifacts": shown}) if under_way else []
     return {
         "server": True,
-        "worker": _worker(api),
+        "worker": worker_of(api),
         "ran": runs,
         "next": [
             {"flow": flows.get(run["flow_id"]), "at": run["expected_start_time"], "state": run["state_name"]}
             for run in coming
         ],
         "failed": [run for run in runs if run["state"] in _BAD],
+        "progress": [one["description"] for one in progress if one["data"] < _WHOLE],
     }
 
 
@@ -174,18 +194,18 @@ def _run(run: Mapping[str, Any], flows: Mapping[str, str], names: Mapping[str, s
         "state": run["state_type"],
         "started": run["start_time"],
         "ended": run["end_time"],
-        "seconds": round(run["total_run_time"], 1),
+        "seconds": round(run.get("estimated_run_time") or run["total_run_time"], 1),
         "message": (run["state"] or {}).get("message"),
     }
 
 
-def _worker(api: str) -> str | None:
-    """Whether a worker of the pool is there: ONLINE, OFFLINE, or None where there is no pool."""
+def worker_of(api: str) -> str | None:
+    """Whether a worker of the pool is there: `ONLINE`, OFFLINE, or None where there is no pool."""
     try:
-        workers = ask(api, "POST", f"/work_pools/{POOL}/workers/filter", {})
+        workers = ask(api, "POST", f"/work_pools/{POOL}/workers/filter", {}, patience=_ASK_SECONDS)
     except urllib.error.HTTPError:
         return None
-    return "ONLINE" if any(worker["status"] == "ONLINE" for worker in workers) else "OFFLINE"
+    return ONLINE if any(worker["status"] == ONLINE for worker in workers) else "OFFLINE"
 
 
 def _sets(root: Path) -> list[dict[str, Any]]:
@@ -206,20 +226,25 @@ def _sets(root: Path) -> list[dict[str, Any]]:
         return found
 
 
-def _tell(record: Mapping[str, Any]) -> None:
+def _tell(record: Mapping[str, Any], *, is_set_up: bool) -> None:
     if not record["server"]:
-        say(
-            f"{record['problem']}. `newbie night setup` starts it; `systemctl --user status newbie-server` says more"
-        )
+        more = "`journalctl --user -u newbie-server` or server.log in the server's folder says why it ended"
+        say(f"{record['problem']}. `newbie night setup` starts it{'; ' + more if is_set_up else ''}")
     else:
         result(f"server {record['api']}, worker {record['worker'] or 'not set up'}")
+        if record["worker"] != ONLINE:
+            say("no worker is there, so no night would run; `newbie night setup` starts one")
     for run in record["ran"]:
         why = f": {run['message']}" if run["state"] in _BAD and run["message"] else ""
         result(
             f"ran    {_hour(run['started'])} {run['state'].lower():9} {run['name']} ({run['seconds']:.0f} s){why}"
         )
+    for words in record["progress"]:
+        result(f"now    {words}")
     for run in record["next"]:
         result(f"next   {_hour(run['at'])} {run['flow']}{' (late)' if run['state'] == 'Late' else ''}")
+    if record["server"] and not record["next"]:
+        result("next   nothing yet; Prefect notes the nights to come within a minute or two")
     for one in record["sets"]:
         held = ", a newer one is held back" if one["held_back"] else ""
         result(f"set    {one['set']}: {one['release'] or 'nothing published'}{held}")
@@ -231,7 +256,7 @@ def _hour(text: str | None) -> str:
     """A time of the API in this machine's time zone."""
     from datetime import datetime
 
-    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}" if text else "?"
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M %Z}" if text else "?"
 
 
 if __name__ == "__main__":

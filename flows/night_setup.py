@@ -7,8 +7,10 @@ says now.
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,7 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flows.night import NOTES, POOL, USUAL_PORT, ask, home_of, read_notes
+from flows.night import NOTES, ONLINE, POOL, USUAL_PORT, USUAL_STORE, ask, home_of, read_notes, worker_of
+from flows.units import USER_UNITS, is_of_system, unit_text
 from newbie_core.cli.output import print_json, result, say
 from newbie_core.errors import NewbieError
 
@@ -35,25 +38,11 @@ _ZOMBIE_SECONDS = 100
 _TOGETHER = 2
 """Runs a worker takes at once: a second night must be seen to be refused; GPUs are kept apart by their locks."""
 
+_ASKED = {"at": None, "timezone": None, "port": None, "catalogs": None, "store": USUAL_STORE}
+"""What setup may be told, with what it is when nobody says."""
+_FOLDERS = ("catalogs", "store")
+
 AUTOMATION = "newbie: a run without heartbeat has crashed"
-
-UNIT = """\
-[Unit]
-Description={what}
-After=network.target{after}
-
-[Service]
-WorkingDirectory={root}
-{environment}
-EnvironmentFile=-{home}/environment
-ExecStart={command}
-Restart=always
-RestartSec=10
-TimeoutStopSec=90
-
-[Install]
-WantedBy=default.target
-"""
 
 
 def set_up(given: argparse.Namespace) -> int:
@@ -69,16 +58,28 @@ def set_up(given: argparse.Namespace) -> int:
             code="E_NIGHT",
         )
     home = home_of(given)
-    home.mkdir(parents=True, exist_ok=True)
+    notes = read_notes(home)
+    asked = _remember(given, notes.get("asked", {}))
+    pids: dict[str, int] = _living(notes.get("pids", {}))
     port = given.port or USUAL_PORT
     api = f"http://127.0.0.1:{port}/api"
+    if "server" in pids and notes["api"] != api:
+        raise NewbieError(
+            f"a server of this folder runs at {notes['api']}; `newbie night stop` ends it, then set up again",
+            code="E_NIGHT_SERVER",
+        )
+    if _is_healthy(api):
+        _refuse_another(api, home)
     environment = _environment(root, home, api)
-    units = _write_units(given, root, home, port, environment)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        units = _write_units(given, root, home, port, environment)
+    except OSError as error:
+        raise NewbieError(f"{error}; name another folder", code="E_NIGHT") from error
     systemd = not given.no_start and given.units is None and _has_user_systemd()
-    pids: dict[str, int] = _living(read_notes(home).get("pids", {}))
     temporary = _start_server(api, home, port, environment, pids, systemd=systemd)
     try:
-        _prepare(given, root, api, environment)
+        nightly = _prepare(given, root, api, environment)
     except BaseException as error:
         _end(temporary)
         if isinstance(error, OSError):
@@ -87,16 +88,30 @@ def set_up(given: argparse.Namespace) -> int:
             ) from error
         raise
     if given.no_start:
-        _end(temporary)
-        pids.pop("server", None)
+        if temporary:
+            _end(temporary)
+            del pids["server"]
     elif systemd:
         _systemctl("enable", "--now", "newbie-worker")
     elif "worker" not in pids:
         pids["worker"] = _start("worker", _worker_command(), home, environment, root)
-    notes = {"api": api, "root": str(root), "pids": pids}
-    (home / NOTES).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-    _tell(given, api, home, units, pids, systemd=systemd)
+    notes = {"api": api, "root": str(root), "asked": asked, "pids": pids}
+    (home / NOTES).write_text(_text(notes), encoding="utf-8")
+    if not given.no_start:
+        _await_worker(api, home)
+    _tell(given, api, home, units, pids, nightly, systemd=systemd)
     return 0
+
+
+def _remember(given: argparse.Namespace, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what setup is not told now from what it was told `before`; what holds now."""
+    asked: dict[str, Any] = {}
+    for name, usual in _ASKED.items():
+        if getattr(given, name) == usual and name in before:
+            setattr(given, name, Path(before[name]) if name == "store" else before[name])
+        if (value := getattr(given, name)) != usual:
+            asked[name] = str(Path(value).absolute()) if name in _FOLDERS else value
+    return asked
 
 
 def end_processes(home: Path, *, json: bool) -> int:
@@ -110,9 +125,8 @@ def end_processes(home: Path, *, json: bool) -> int:
     if json:
         print_json({"ended": living})
     elif not living:
-        result(
-            "nothing runs that setup started; `systemctl --user stop newbie-worker newbie-server` ends units"
-        )
+        units = "; `systemctl --user stop newbie-worker newbie-server` ends units"
+        result(f"nothing runs that setup started here{units if _has_user_systemd() else ''}")
     if notes:
         (home / NOTES).write_text(_text({**notes, "pids": {}}), encoding="utf-8")
     return 0
@@ -171,13 +185,48 @@ def _start_server(
     return started
 
 
+def _await_worker(api: str, home: Path) -> None:
+    """Wait until the server knows of a worker: before, status would say that nothing will run."""
+    end = time.monotonic() + _SERVER_SECONDS
+    while not _is_there(api):
+        if time.monotonic() > end:
+            raise NewbieError(
+                f"no worker asks the server at {api} for runs; {home / 'worker.log'} says why",
+                code="E_NIGHT_SERVER",
+            )
+        time.sleep(1.0)
+
+
+def _is_there(api: str) -> bool:
+    try:
+        return worker_of(api) == ONLINE
+    except OSError:
+        return False
+
+
+def _refuse_another(api: str, home: Path) -> None:
+    """Leave alone a server that keeps its data elsewhere: its deployments of our names are another's."""
+    try:
+        whose = ask(api, "GET", "/admin/settings", patience=_PATIENCE_SECONDS)["home"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    if Path(whose).resolve() != home.resolve():
+        raise NewbieError(
+            f"another Prefect server answers at {api} (its data: {whose}); choose a free port with --port, "
+            "or name its folder with --home",
+            code="E_NIGHT_SERVER",
+        )
+
+
 def _asked(api: str, method: str, path: str, body: Any = None) -> Any:
     """An answer of a server that may be busy with its own start."""
     return ask(api, method, path, body, patience=_PATIENCE_SECONDS)
 
 
-def _prepare(given: argparse.Namespace, root: Path, api: str, environment: Mapping[str, str]) -> None:
-    """Pool, deployments, schedule, automation."""
+def _prepare(
+    given: argparse.Namespace, root: Path, api: str, environment: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Pool, deployments, schedule, automation; the night's deployment as it was made."""
     try:
         _asked(api, "GET", f"/work_pools/{POOL}")
     except urllib.error.HTTPError as error:
@@ -189,7 +238,7 @@ def _prepare(given: argparse.Namespace, root: Path, api: str, environment: Mappi
     parameters = dict(nightly["parameters"])
     if given.catalogs is not None:
         parameters["catalogs"] = str(Path(given.catalogs).absolute())
-    if given.store != Path("store"):
+    if given.store != USUAL_STORE:
         parameters["store"] = str(given.store.absolute())
     if parameters != nightly["parameters"]:
         _asked(api, "PATCH", f"/deployments/{nightly['id']}", {"parameters": parameters})
@@ -198,6 +247,8 @@ def _prepare(given: argparse.Namespace, root: Path, api: str, environment: Mappi
     known = _asked(api, "POST", "/automations/filter", {})
     if not any(automation["name"] == AUTOMATION for automation in known):
         _asked(api, "POST", "/automations/", _automation())
+    made: Mapping[str, Any] = _asked(api, "GET", "/deployments/name/nightly/nightly")
+    return made
 
 
 def _reschedule(api: str, nightly: Mapping[str, Any], at: str | None, zone: str | None) -> None:
@@ -257,22 +308,17 @@ def _write_units(
     given: argparse.Namespace, root: Path, home: Path, port: int, environment: Mapping[str, str]
 ) -> Path:
     """Write the unit files; the folder they are in."""
-    usual = Path.home() / ".config/systemd/user" if _has_user_systemd() else home / "units"
+    usual = USER_UNITS if _has_user_systemd() else home / "units"
     folder = Path(given.units).absolute() if given.units else usual
     folder.mkdir(parents=True, exist_ok=True)
-    lines = "\n".join(f'Environment="{name}={value}"' for name, value in sorted(environment.items()))
-    for name, what, command, after in (
-        ("server", "Prefect server of the nights", _server_command(port), ""),
-        ("worker", "worker that carries nights out", _worker_command(), " newbie-server.service"),
-    ):
-        spelled = " ".join(f'"{word}"' for word in command)
-        text = UNIT.format(
-            what=f"newbie-assets: {what}",
-            after=after,
+    for name, command in (("server", _server_command(port)), ("worker", _worker_command())):
+        text = unit_text(
+            name,
+            command,
             root=root,
-            environment=lines,
             home=home,
-            command=spelled,
+            environment=environment,
+            user=getpass.getuser() if is_of_system(folder) else None,
         )
         (folder / f"newbie-{name}.service").write_text(text, encoding="utf-8")
     return folder
@@ -344,23 +390,43 @@ def _is_healthy(api: str) -> bool:
 
 
 def _tell(
-    given: argparse.Namespace, api: str, home: Path, units: Path, pids: Mapping[str, int], *, systemd: bool
+    given: argparse.Namespace,
+    api: str,
+    home: Path,
+    units: Path,
+    pids: Mapping[str, int],
+    nightly: Mapping[str, Any],
+    *,
+    systemd: bool,
 ) -> None:
-    nightly = {"api": api, "units": str(units), "pids": dict(pids), "systemd": systemd, "home": str(home)}
+    schedule = nightly["schedules"][0]["schedule"]
+    parameters = nightly["parameters"]
+    record = {"api": api, "units": str(units), "pids": dict(pids), "systemd": systemd, "home": str(home)}
     if given.json:
-        print_json(nightly)
+        print_json({**record, "schedule": schedule, "parameters": parameters})
         return
-    result(f"server     {api} (its pages: {api.removesuffix('/api')})")
-    result("night      deployed; `newbie night status` says when it begins")
+    result(f"server     {api}; its pages: {api.removesuffix('/api')}")
+    result(
+        f"night      {_spoken(schedule['cron'])} {schedule['timezone']}: "
+        f"every set under {parameters['catalogs']} into {parameters['store']}"
+    )
+    result("look       `newbie night status` says what ran, what is next, what failed")
+    result(f"now        PREFECT_API_URL={api} prefect deployment run nightly/nightly")
     result(f"units      {units}/newbie-server.service, newbie-worker.service")
     result(f"secrets    NAME=VALUE lines in {home}/environment reach the worker under systemd")
     if systemd:
         result("running    under systemd; `loginctl enable-linger` keeps it running when you log out")
     elif given.no_start:
-        result(
-            f"start it   systemctl --user enable --now {units}/newbie-server.service {units}/newbie-worker.service"
-        )
+        whose = "sudo systemctl" if is_of_system(units) else "systemctl --user"
+        files = " ".join(shlex.quote(f"{units}/newbie-{name}.service") for name in ("server", "worker"))
+        result(f"start it   {whose} enable --now {files}")
     else:
-        result(
-            f"running    processes {', '.join(map(str, pids.values()))}, until the machine restarts; `newbie night stop`"
-        )
+        named = ", ".join(f"{name} (process {pid})" for name, pid in pids.items())
+        result(f"running    {named}, until the machine restarts; `newbie night stop` ends it")
+
+
+def _spoken(cron: str) -> str:
+    """When nights begin, as people write it where they begin daily."""
+    minute, hour, *rest = cron.split()
+    daily = rest == ["*"] * 3 and minute.isdecimal() and hour.isdecimal()
+    return f"{int(hour):02}:{int(minute):02}" if daily else f'"{cron}"'

@@ -55,9 +55,14 @@ def ask_canary(name: str, run_id: str) -> list[str]:
     return report.sentences() if report else []
 
 
+def chunk_name(parameters: dict[str, Any]) -> str:
+    """What a chunk's task run is called: people count pictures from 1."""
+    return f"{parameters['name']}: pictures {parameters['start'] + 1} to {parameters['stop']}"
+
+
 @task(
     name="make pictures",
-    task_run_name="{name}: pictures {start} to {stop}",
+    task_run_name=chunk_name,
     tags=["gpu"],
     cache_policy=NO_CACHE,
     persist_result=False,

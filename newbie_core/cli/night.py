@@ -22,8 +22,8 @@ _EXAMPLES = """\
 examples:
   newbie night setup                              # server, pool, deployments, automation, worker: all of it
   newbie night setup --at 03:15 --timezone Asia/Shanghai
-  newbie night setup --units /etc/systemd/system --no-start   # unit files only, to be enabled by you
-  newbie night status                             # what ran, what is next, what failed
+  newbie night setup --units units --no-start     # unit files only, to be enabled by you
+  newbie night status                             # what ran, runs, is next, failed; ends with 1 if something is wrong
   newbie night status --json
   newbie night stop                               # ends what setup started without systemd
 """

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,17 @@ class Night:
             return None
 
     def start(self, deployment: str, **parameters: Any) -> str:
-        """Ask for a run now; its id."""
-        found = self.call("GET", f"/deployments/name/{deployment}")
-        run = self.call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
-        return str(run["id"])
+        """Ask for a run now, a busy server more than once; the run's id."""
+        wanted = {"parameters": parameters, "idempotency_key": str(uuid.uuid4())}
+        answers: list[Any] = []
+
+        def is_made() -> bool:
+            found = self.call("GET", f"/deployments/name/{deployment}")
+            answers.append(found and self.call("POST", f"/deployments/{found['id']}/create_flow_run", wanted))
+            return bool(answers[-1])
+
+        wait_for(is_made, 120, f"a run of {deployment}")
+        return str(answers[-1]["id"])
 
     def state(self, run: str) -> str:
         """The type of a run's state."""
@@ -104,16 +112,22 @@ class Night:
         wait_for(lambda: self.state(run) in ENDED, seconds, f"run {run} to end; it is {self.state(run)}")
         return self.state(run)
 
+    def under_way(self) -> list[str]:
+        """The ids of runs that run, or are about to."""
+        wanted = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
+        found = self.call("POST", "/flow_runs/filter", wanted)
+        return ["unknown"] if found is None else [run["id"] for run in found]
+
     def made(self) -> list[str]:
         """The ids of pictures the stripes engine made."""
         file = self.stripes / "made"
         return file.read_text().split() if file.exists() else []
 
     def pids(self) -> dict[str, int]:
-        """The processes that setup started."""
+        """The processes that setup started and that live."""
         notes = json.loads((self.folder / "prefect" / "night.json").read_text())
-        pids: dict[str, int] = notes["pids"]
-        return pids
+        living = self.processes()
+        return {name: pid for name, pid in notes["pids"].items() if pid in living}
 
     def processes(self) -> dict[int, str]:
         """Every living process that works in this folder, with its command line."""

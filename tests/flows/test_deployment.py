@@ -48,7 +48,7 @@ def test_the_worker_carries_out_a_run_on_demand_and_status_and_artifacts_tell_of
     assert [one["release"] for one in status["sets"]] == ["r000001"]
     artifacts = {one["key"]: one for one in night.call("POST", "/artifacts/filter", {"limit": 50})}
     assert set(artifacts) >= {"storyboard-plan", "storyboard-progress", "storyboard-sheet"}
-    assert artifacts["storyboard-sheet"]["data"].startswith("data:image/jpeg;base64,")
+    assert artifacts["storyboard-sheet"]["data"].startswith("![contact sheet](data:image/jpeg;base64,")
     assert len(artifacts["storyboard-sheet"]["data"]) < 250_000
 
 
@@ -59,3 +59,18 @@ def test_the_automation_and_the_units_are_there(night):
         text = (night.folder / "units" / f"newbie-{name}.service").read_text()
         assert f"WorkingDirectory={night.folder}" in text
         assert "Restart=always" in text
+
+
+def test_setting_up_again_keeps_what_it_was_told_and_what_runs(night):
+    pids = night.pids()
+    record = night.set_up()
+    assert (record["schedule"]["cron"], record["schedule"]["timezone"]) == ("15 3 * * *", "Europe/Berlin")
+    assert record["pids"] == pids and set(pids) == {"server", "worker"}
+
+
+def test_the_server_of_another_folder_is_left_alone(night, tmp_path):
+    words = ["--port", str(night.port), "--home", str(tmp_path / "home")]
+    error = night.command("night", "setup", *words, code=1)["error"]
+    assert error["code"] == "E_NIGHT_SERVER"
+    assert str(night.folder / "prefect") in error["message"]
+    assert not (tmp_path / "home").exists()

@@ -69,8 +69,9 @@ def test_a_scheduled_night_and_one_on_demand_complete(night):
     finally:
         night.call("PATCH", place, {"schedule": nightly["schedules"][0]["schedule"]})
     told("a scheduled night completed", began)
+    wait_for(lambda: not night.under_way(), 120, "the scheduled nights to end")
     run = night.start("nightly/nightly")
-    assert night.ended(run) in ("COMPLETED", "CANCELLED")
+    assert night.ended(run) == "COMPLETED"
     assert len(night.made()) == PICTURES + 4  # four golden ones beside
 
 
@@ -78,6 +79,22 @@ def test_two_overlapping_nights_make_one(night):
     runs = [night.start("nightly/nightly") for _ in range(2)]
     states = sorted(night.ended(run) for run in runs)
     assert states == ["CANCELLED", "COMPLETED"], night.logs()
+
+
+def test_a_run_whose_every_process_is_killed_is_shown_as_crashed_by_the_automation(night):
+    (night.stripes / "slow").write_text("15")
+    run = night.start("nightly/nightly")
+    wait_for(lambda: night.state(run) == "RUNNING", 240, "the night to run")
+    wait_for(lambda: night.made(), 240, "a first picture")
+    for pid, command in night.processes().items():
+        if "server" not in command:
+            os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    assert night.ended(run, 300) == "CRASHED"
+    told("worker and run killed: the run was shown as crashed", began)
+    ran = night.command("night", "status", code=1)["ran"]
+    [message] = [one["message"] for one in ran if one["id"] == run]
+    assert message == "Missing heartbeats"
 
 
 def test_a_night_whose_server_is_killed_publishes_and_ends_with_its_own_exit_code(night):
@@ -104,12 +121,12 @@ def test_a_night_whose_server_is_killed_publishes_and_ends_with_its_own_exit_cod
     assert release_of(night) != before
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_a_killed_worker_leaves_a_crashed_run_no_orphans_and_the_next_run_makes_the_rest(night, number):
     (night.stripes / "slow").write_text("15")
     run = night.start("nightly/nightly")
-    wait_for(lambda: night.state(run) == "RUNNING", 180, "the night to run")
-    wait_for(lambda: night.made(), 120, "a first picture")
+    wait_for(lambda: night.state(run) == "RUNNING", 240, "the night to run")
+    wait_for(lambda: night.made(), 240, "a first picture")
     os.kill(night.pids()["worker"], number)
     began = time.monotonic()
     assert night.ended(run, 300) == "CRASHED"
@@ -134,20 +151,29 @@ def test_prefects_pages_show_what_we_made(night):
     folder = Path(os.environ.get("NEWBIE_SHOTS", night.folder / "shots"))
     folder.mkdir(exist_ok=True, parents=True)
     (night.stripes / "slow").write_text("0.01")
-    night.ended(night.start("nightly/nightly"))
+    assert night.ended(night.start("nightly/nightly"), 400) == "COMPLETED"
     base = night.environment["PREFECT_API_URL"].removesuffix("/api")
-    artifacts = night.call("POST", "/artifacts/latest/filter", {"limit": 50})
-    wanted = {one["key"]: one["id"] for one in artifacts}
-    assert set(wanted) >= {"cast-plan", "cast-progress", "cast-sheet", "night-summary"}
+    artifacts = {one["key"]: one for one in night.call("POST", "/artifacts/latest/filter", {"limit": 50})}
+    shown = {
+        "cast-plan": f"{PICTURES} pictures in all, {PICTURES} to make",
+        "cast-progress": f"cast: {PICTURES} of {PICTURES} pictures",
+        "cast-sheet": "cast r0",
+        "night-summary": "published",
+    }
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(CHROMIUM),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         page = browser.new_page(viewport={"width": 1300, "height": 900})
-        for key in ("cast-plan", "cast-sheet", "night-summary"):
-            page.goto(f"{base}/artifacts/artifact/{wanted[key]}", wait_until="networkidle", timeout=120_000)
-            page.wait_for_timeout(3000)
+        for key, words in shown.items():
+            page.goto(f"{base}/artifacts/artifact/{artifacts[key]['id']}", timeout=240_000)
+            page.get_by_text(words).first.wait_for(timeout=240_000)
+            if key == "cast-sheet":
+                page.wait_for_function(
+                    "[...document.images].some(one => one.src.startsWith('data:') && one.naturalWidth > 100)",
+                    timeout=120_000,
+                )
             page.screenshot(path=str(folder / f"{key}.png"))
-            assert "cast" in page.inner_text("body")
+            assert "base64" not in page.inner_text("body"), "the picture's data is spelled out"
         browser.close()
