@@ -15,7 +15,7 @@ import pytest
 
 from newbie_core.review.page.data import WORDS_FILE, embedded
 from newbie_core.store import Store, object_name
-from tests.catalogs.building import make_catalog, set_cell
+from tests.catalogs.building import EXPRESSIONS, make_catalog, set_cell
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "review.md"
@@ -54,6 +54,45 @@ def test_a_page_has_every_picture_its_thumbnail_and_what_it_was_before(shell, ch
         "aria/happy",
         "aria/sad",
     ]
+
+
+AS_STORIES_GO = """\
+id,name,gender,appearance,seed
+zoe,Zoe,1girl,red_hair,
+aria,Aria,1girl,silver_hair,
+mia,Mia,1girl,black_hair,
+"""
+
+
+def test_rows_and_columns_stand_in_the_order_of_the_sheet(shell, tmp_path):
+    faces = "id,expression,count\nsmiling,smile,\nangry,angry,2\nblushing,blush,\n"
+    cast = make_catalog(tmp_path / "cast", characters=AS_STORIES_GO, expressions=faces)
+    digest = shell("run", "cast", "--json").json["digest"]
+    shell("page", "cast", "--out", "out")
+    found = data_of(Path("out"))
+    assert found["columns"] == ["smiling", "angry", "angry#2", "blushing"]
+    assert [p["id"] for p in found["pictures"]] == [
+        f"{row}/{column}" for row in ("zoe", "aria", "mia") for column in found["columns"]
+    ]
+    lines = (cast / "characters.csv").read_text().splitlines(True)
+    (cast / "characters.csv").write_text("".join([lines[0], *reversed(lines[1:])]))
+    again = shell("run", "cast", "--store", "other", "--json")
+    assert again.json["digest"] == digest
+    shell("page", "cast", "--store", "other", "--out", "out")
+    rows = dict.fromkeys(picture["row"] for picture in data_of(Path("out"))["pictures"])
+    assert list(rows) == ["mia", "aria", "zoe"]
+
+
+def test_the_order_holds_for_a_proposal_and_for_a_row_that_is_rejected(shell, tmp_path):
+    cast = make_catalog(tmp_path / "cast", characters=AS_STORIES_GO, expressions=EXPRESSIONS)
+    assert shell("run", "cast").code == 0
+    set_cell(cast, "characters", "aria", "seed", "lucky")
+    set_cell(cast, "characters", "mia", "appearance", "blue_hair")
+    assert shell("run", "cast", "--require-approval").code == 3
+    said = shell("page", "cast", "--json").json
+    assert said["release"] == "proposal"
+    rows = dict.fromkeys(picture["row"] for picture in data_of(Path(said["page"]).parent)["pictures"])
+    assert list(rows) == ["zoe", "aria", "mia"]
 
 
 def test_causes_are_those_of_the_run_that_made_the_version(shell, changed):

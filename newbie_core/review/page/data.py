@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ def page_data(subject: Subject, places: Places, thumbnails: Thumbnails, *, post:
         d.id for d in subject.differences.values() if d.kind == "removed" and d.id not in content.failed
     ]
     pictures += [teller.absent(picture_id, "removed") for picture_id in removed]
+    rank = sheet_rank(subject.order)
+    pictures.sort(key=lambda picture: rank(picture["id"]))
     return {
         "format": FORMAT,
         "set": subject.set,
@@ -87,6 +89,7 @@ def page_data(subject: Subject, places: Places, thumbnails: Thumbnails, *, post:
         "parent": subject.parent,
         "made": subject.made,
         "engine": content.engine.get("engine", ""),
+        "columns": sorted({picture["column"] for picture in pictures}, key=lambda column: rank(f"/{column}")),
         "isMatrix": is_matrix([picture["id"] for picture in pictures]),
         "names": dict(subject.names),
         "recipes": {
@@ -112,6 +115,24 @@ def place_in_matrix(picture_id: str) -> tuple[str, str]:
     """Row and column of a picture: the first part of its id, and the rest."""
     row, _, column = picture_id.partition("/")
     return row, column
+
+
+def sheet_rank(order: Sequence[Sequence[str]]) -> Callable[[str], tuple[Any, ...]]:
+    """What sorts picture ids as the sheets' rows stand; rows that are in no sheet follow by their ids.
+
+    Args:
+        order: for each part of the ids, its rows in their sheet's order.
+    """
+    places = [{row_id: at for at, row_id in enumerate(rows)} for rows in order]
+
+    def rank(picture_id: str) -> tuple[Any, ...]:
+        base, _, copy = picture_id.partition("#")
+        parts = base.split("/")
+        known = places if len(parts) == len(places) else [{}] * len(parts)
+        at = [(rows.get(part, len(rows)), part) for rows, part in zip(known, parts, strict=True)]
+        return (*at, (int(copy) if copy.isdecimal() else 0, copy))
+
+    return rank
 
 
 def is_matrix(ids: Sequence[str]) -> bool:

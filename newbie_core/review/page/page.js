@@ -149,7 +149,8 @@
   }
 
   function showMatrix(rows) {
-    const columns = [...new Set(state.visible.map((picture) => picture.column))];
+    const filled = new Set(state.visible.map((picture) => picture.column));
+    const columns = data.columns.filter((column) => filled.has(column));
     const heads = h("div", { class: "line", role: "row" }, h("span", { role: "columnheader" }, h("span", { class: "unseen" }, t("character"))),
       ...columns.map((column) => h("span", { role: "columnheader" }, column)));
     const body = h("div", { role: "rowgroup" });

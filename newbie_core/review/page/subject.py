@@ -39,6 +39,7 @@ class Subject:
         differences: what differs from the parent, by id.
         explanation: the causes, as the run that made it wrote them down.
         names: what people call a row, by the first part of the ids.
+        order: for each part of the ids, its rows as their sheet had them; empty where nobody kept it.
         made: when, as ISO 8601 text; "" where nobody knows.
     """
 
@@ -52,6 +53,7 @@ class Subject:
     differences: Mapping[str, Difference]
     explanation: Mapping[str, Any]
     names: Mapping[str, str]
+    order: Sequence[Sequence[str]]
     made: str
     decisions: Sequence[Decision]
     standing: Standing
@@ -106,6 +108,7 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
         differences={difference.id: difference for difference in differences},
         explanation=explanation,
         names=_names(shelf, named_after, content),
+        order=_order(explanation),
         made=_made(shelf, release),
         decisions=decisions,
         standing=standing_of(decisions),
@@ -153,6 +156,11 @@ def _decisions(shelf: Shelf, notes: list[str]) -> list[Decision]:
         return []
     notes.extend(remarks)
     return decisions
+
+
+def _order(explanation: Mapping[str, Any]) -> list[list[str]]:
+    found = explanation.get("order", [])
+    return found if isinstance(found, list) else []
 
 
 def _made(shelf: Shelf, release: Release | None) -> str:
