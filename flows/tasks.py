@@ -119,7 +119,7 @@ def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]
         publish(name, run.run_id)
         if options.page:
             make_page(name, run.run_id)
-        report = run.tell().record()
+        report: dict[str, Any] = run.tell().record()
         LEDGER.enter(report)
     logger.info("%s: %s, %d generated", report["catalog"], report["release"], report["generated"])
     if page := report["page"]:
