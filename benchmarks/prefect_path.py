@@ -20,8 +20,7 @@ from benchmarks.fixtures import make_flat
 from benchmarks.null_engine import NULL_ENGINE
 from benchmarks.report import Report, Value, command, verdict
 from newbie_core.engines import load_engine
-from newbie_core.production import RunOptions, open_run
-from newbie_core.production.run import carry_out
+from newbie_core.production import RunOptions, carry_out, open_run
 from newbie_core.store import Store
 
 PICTURES = 5_000

@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import io
 import logging
-import os
 import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 from prefect.artifacts import (
@@ -30,10 +28,6 @@ from prefect.exceptions import PrefectException
 
 from newbie_core.production import Run
 
-PAGES_VARIABLE = "NEWBIE_PAGES_URL"
-"""Environment variable: where `store/views` is served, so that links to pages work in a browser."""
-
-PAGE = "index.html"
 _CHANGES: dict[Literal["add", "change", "remove"], str] = {
     "add": "added",
     "change": "changed",
@@ -121,10 +115,10 @@ class Shown:
         if sheet.is_file():
             text = f"![contact sheet]({inline_picture(sheet)})"  # an image artifact would spell out its data
             self._try(lambda: create_markdown_artifact(text, key=self._key("sheet"), description=title))
-        if link := page_link(Path(folder)):
+        if link := (report["page"] or {}).get("url"):
             self._try(
                 lambda: create_link_artifact(
-                    link=link, link_text=f"{title}: the pictures", key=self._key("page")
+                    link=link, link_text=f"{title}: look and decide", key=self._key("page")
                 )
             )
 
@@ -161,16 +155,6 @@ def spoken(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def page_link(folder: Path) -> str | None:
-    """Where a browser finds the page of the release shown in `folder`; None where there is none."""
-    if not (folder / PAGE).is_file():
-        return None
-    served = os.environ.get(PAGES_VARIABLE)
-    if not served:
-        return (folder / PAGE).resolve().as_uri()
-    return f"{served.rstrip('/')}/{quote(folder.parent.name)}/{quote(folder.name)}/{PAGE}"
-
-
 def inline_picture(file: Path) -> str:
     """The picture as a data URL of at most about 200 kB, made smaller as far as that needs."""
     from PIL import Image
@@ -189,14 +173,14 @@ def inline_picture(file: Path) -> str:
 
 def summary_page(reports: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> str:
     """The night as a Markdown table."""
-    lines = ["| set | version | generated | reused | failed | what |", "|---|---|---|---|---|---|"]
+    lines = ["| set | version | generated | reused | failed | what | page |", "|---|---|---|---|---|---|---|"]
     for report in reports:
         counts = f"{report['generated']} | {report['reused']} | {len(report['failed'])}"
         lines.append(
-            f"| {_cell(report['catalog'])} | {report['release'] or '—'} | {counts} | {_what(report)} |"
+            f"| {_cell(report['catalog'])} | {report['release'] or '—'} | {counts} | {_what(report)} | {_page(report)} |"
         )
     lines.extend(
-        f"| {_cell(name)} | — | — | — | — | **failed**: {_cell(why)} |" for name, why in failed.items()
+        f"| {_cell(name)} | — | — | — | — | **failed**: {_cell(why)} | — |" for name, why in failed.items()
     )
     return "\n".join(lines)
 
@@ -212,6 +196,13 @@ def _what(report: Mapping[str, Any]) -> str:
         return _cell(f"**held back**: {len(report['undecided'])} pictures wait for approval")
     word = "published" if report["new"] else "nothing new"
     return f"{word}, {len(report['rejected'])} rejected rows" if report["rejected"] else word
+
+
+def _page(report: Mapping[str, Any]) -> str:
+    page = report["page"] or {}
+    if page.get("error"):
+        return f"none: {_cell(page['error'])}"
+    return f"[look and decide](<{_cell(page['url'])}>)" if page.get("url") else "—"
 
 
 def _cell(text: str) -> str:

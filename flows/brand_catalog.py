@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import Limit, Workers, run_options
+from flows.parameters import Limit, Page, Workers, run_options
 from flows.shell import closing, run_here
 from flows.tasks import carry_out, one_at_a_time
 
@@ -29,6 +29,7 @@ def brand_catalog(
     allow_shrink: bool = False,
     require_approval: bool = False,
     workers: Workers | None = None,
+    page: Page = True,
 ) -> dict[str, Any]:
     """Make and publish every variant of the brand's characters.
 
@@ -42,6 +43,7 @@ def brand_catalog(
         allow_shrink: accept that many variants are gone.
         require_approval: hold the version back until every changed picture is approved.
         workers: processes that make pictures, one a GPU, instead of the catalog's number.
+        page: make the version's page, to look and decide.
     """
     options = run_options(
         engine=engine,
@@ -51,6 +53,7 @@ def brand_catalog(
         allow_shrink=allow_shrink,
         require_approval=require_approval,
         workers=workers,
+        page=page,
     )
     with closing():
         return carry_out(Path(catalog), Path(store), options)

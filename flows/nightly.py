@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
 from flows.artifacts import Shown
-from flows.parameters import Goldens, Workers, run_options
+from flows.parameters import Goldens, Page, Workers, run_options
 from flows.shell import closing, run_here
 from flows.tasks import carry_out, one_at_a_time
 from newbie_core.catalogs import find_catalogs
@@ -51,6 +51,7 @@ def nightly(
     require_approval: bool = False,
     canary: Goldens = USUAL_GOLDENS,
     workers: Workers | None = None,
+    page: Page = True,
 ) -> list[dict[str, Any]]:
     """Make what changed in every set, and publish it.
 
@@ -62,6 +63,7 @@ def nightly(
         require_approval: hold every version back until its changed pictures are approved.
         canary: golden pictures made again first, where a catalog names no number.
         workers: processes that make pictures, one a GPU, instead of each catalog's own number.
+        page: make each version's page, to look and decide in the morning.
 
     Raises:
         NightError: naming the sets that failed.
@@ -73,6 +75,7 @@ def nightly(
         require_approval=require_approval,
         canary=canary,
         workers=workers,
+        page=page,
         purpose="the night's",
     )
     with closing(), Store.open(Path(store)) as opened, opened.night():

@@ -12,6 +12,7 @@ from newbie_core.production import RunOptions
 Limit = Annotated[int, Field(ge=0, title="pictures at most")]
 Workers = Annotated[int, Field(ge=1, le=64, title="processes that make pictures, one a GPU")]
 Goldens = Annotated[int, Field(ge=0, le=8, title="golden pictures made again first")]
+Page = Annotated[bool, Field(title="make the page of the version")]
 WHOLE_NUMBERS = frozenset({"limit", "workers", "canary"})
 """The parameters that are numbers, for the command line."""
 
@@ -27,6 +28,7 @@ def run_options(
     require_approval: bool = False,
     workers: int | None = None,
     canary: int = 0,
+    page: bool = True,
     purpose: str = "the flow of",
 ) -> RunOptions:
     """A flow's parameters as a run's options."""
@@ -38,5 +40,6 @@ def run_options(
         require_approval=require_approval,
         workers=workers,
         canary=canary,
+        page=page,
         purpose=purpose,
     )

@@ -113,8 +113,9 @@ def _arguments(flow: Flow[Any, Any]) -> Mapping[str, Any]:
     for name, parameter in inspect.signature(flow.fn).parameters.items():
         flag = "--" + name.replace("_", "-")
         default = os.environ.get("NEWBIE_STORE", parameter.default) if name == "store" else parameter.default
-        if parameter.default is False:
-            parser.add_argument(flag, action="store_true")
+        if isinstance(parameter.default, bool):
+            action = argparse.BooleanOptionalAction if parameter.default else "store_true"
+            parser.add_argument(flag, action=action, default=parameter.default)
         elif name == "only":
             parser.add_argument(flag, action="append")
         else:
@@ -131,3 +132,5 @@ def _tell(report: Mapping[str, Any]) -> None:
     if folder := report["proposal"] or report["view"]:
         print(f"  pictures      {Path(folder) / 'pictures'}")
         print(f"  contact sheet {Path(folder) / 'contact-sheet.png'}")
+    if page := report["page"]:
+        print(f"  page          {page['file'] or 'none: ' + page['error']}")

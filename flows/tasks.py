@@ -1,4 +1,4 @@
-"""The steps every flow shares: open a run, ask the canary, make its pictures chunk by chunk, check, publish.
+"""The steps every flow shares: open a run, ask the canary, make its pictures chunk by chunk, check, publish, page.
 
 One task run is one chunk of pictures (`CHUNK` of them, and as many more as there are workers), and what
 crosses Prefect is a run's id and two numbers. Prefect remembers nothing (`NO_CACHE`): the store knows what
@@ -17,6 +17,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import TaskRunNameCallbackWithParameters
 
 from flows.artifacts import Shown
 from flows.ledger import LEDGER
@@ -62,7 +63,7 @@ def chunk_name(parameters: dict[str, Any]) -> str:
 
 @task(
     name="make pictures",
-    task_run_name=chunk_name,
+    task_run_name=cast(TaskRunNameCallbackWithParameters, chunk_name),
     tags=["gpu"],
     cache_policy=NO_CACHE,
     persist_result=False,
@@ -82,9 +83,16 @@ def check(name: str, run_id: str) -> int:
 
 
 @task(name="publish", task_run_name="{name}: publish", cache_policy=NO_CACHE, persist_result=False)
-def publish(name: str, run_id: str) -> dict[str, Any]:
-    """Publish what the run gives; its report."""
-    return _open_runs[run_id].publish().record()
+def publish(name: str, run_id: str) -> str | None:
+    """Publish what the run gives; the version that counts now."""
+    return _open_runs[run_id].publish().release
+
+
+@task(name="page", task_run_name="{name}: page", cache_policy=NO_CACHE, persist_result=False)
+def make_page(name: str, run_id: str) -> dict[str, Any] | None:
+    """Make the page of what was published or proposed; where it is, or why there is none."""
+    page = _open_runs[run_id].make_page()
+    return page.record() if page else None
 
 
 def one_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
@@ -114,9 +122,14 @@ def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]
             make_pictures(name, run.run_id, chunk.start, chunk.stop)
             shown.advance(chunk.stop)
         check(name, run.run_id)
-        report = publish(name, run.run_id)
+        publish(name, run.run_id)
+        if options.page:
+            make_page(name, run.run_id)
+        report: dict[str, Any] = run.tell().record()
         LEDGER.enter(report)
     logger.info("%s: %s, %d generated", report["catalog"], report["release"], report["generated"])
+    if page := report["page"]:
+        logger.info("%s: page %s", name, page["url"] or f"could not be made: {page['error']}")
     shown.release(report)
     if report["failed"]:
         names = ", ".join(failed["id"] for failed in report["failed"][:5])
@@ -127,4 +140,4 @@ def carry_out(catalog: Path, store: Path, options: RunOptions) -> dict[str, Any]
     return report
 
 
-__all__ = ["carry_out", "make_pictures", "one_at_a_time", "opened_run", "publish"]
+__all__ = ["carry_out", "make_page", "make_pictures", "one_at_a_time", "opened_run", "publish"]

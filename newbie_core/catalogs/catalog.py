@@ -80,6 +80,22 @@ class Catalog:
         """The combined tables, in the order of the picture ids' parts."""
         return tuple(name for group in self.groups for name in group)
 
+    def row_order(self) -> list[list[str]]:
+        """For each part of the picture ids, the ids of its table's rows as the sheet has them.
+
+        Rejected rows are in their places: their pictures are kept.
+        """
+        return [_ids_in_order(self.tables[name]) for name in self.table_order()]
+
+
+def _ids_in_order(table: Table) -> list[str]:
+    """Row ids by row number; a row whose id could not be read is left out."""
+    numbered = {row.number: row.id for row in table.rows}
+    rejected = {number: row_id for number, row_id in table.rejected_rows.items() if row_id}
+    if not rejected:
+        return list(dict.fromkeys(numbered.values()))
+    return list(dict.fromkeys(row_id for _, row_id in sorted({**rejected, **numbered}.items())))
+
 
 def open_catalog(path: Path, *, snapshot: SnapshotCache | None = None) -> Catalog:
     """The image set at `path`.

@@ -90,6 +90,11 @@ def _add_making(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--require-approval", action="store_true", help="hold the version back until changes are approved"
     )
     run.add_argument("--workers", type=_workers, metavar="N", help="processes that make pictures, one a GPU")
+    run.add_argument(
+        "--page",
+        action="store_true",
+        help="also make the version's page, beside its pictures (see `newbie page`)",
+    )
     retry = _command(commands, "retry", "make the pictures that failed in the last version", catalog=True)
     _engine_choice(retry)
     retry.add_argument(

@@ -52,6 +52,7 @@ def _run(given: argparse.Namespace, stop: StopSignals) -> int:
         require_approval=given.require_approval,
         wait_seconds=given.wait,
         workers=given.workers,
+        page=given.page,
     )
     return _carry_out(given, stop, options)
 
@@ -88,7 +89,9 @@ def _carry_out(given: argparse.Namespace, stop: StopSignals, options: RunOptions
             say("stopped; what was made is kept. Run again to go on")
             return stop.exit_code
         with stop.after_picture():
-            report = run.publish()
+            run.publish()
+            run.make_page()
+            report = run.tell()
     _tell_report(report, json=given.json)
     return report.exit_code
 
@@ -125,6 +128,7 @@ def _tell_report(report: RunReport, *, json: bool) -> None:
     )
     result(f"digest   {report.digest}")
     result(f"pictures {report.view}")
+    _tell_page(report)
     if "peak_bytes" in report.usage:
         peak, foreseen = (spoken_bytes(report.usage[name]) for name in ("peak_bytes", "predicted_peak_bytes"))
         result(f"memory   peak {peak} (on a CPU: of the whole process), predicted for the model {foreseen}")
@@ -138,6 +142,7 @@ def _tell_proposal(report: RunReport) -> None:
     if report.is_drifting:
         result(f"{report.catalog}: held back until somebody decides about the drift; {counts} {made}")
         result(f"look at   {report.proposal}")
+        _tell_page(report)
         result(f"then      newbie canary {report.catalog} accept (or reject), and run again")
     if not report.undecided:
         return
@@ -146,7 +151,13 @@ def _tell_proposal(report: RunReport) -> None:
     result(f"{report.catalog}: held back until every changed picture is approved; {counts} {made}")
     result(f"undecided {ids}{more}")
     result(f"look at   {report.proposal}")
+    _tell_page(report)
     result(f"then      newbie decide {report.catalog} approve 'GLOB' (or reject), and run again")
+
+
+def _tell_page(report: RunReport) -> None:
+    if report.page is not None and report.page.file is not None:
+        result(f"page     {report.page.file}")
 
 
 def _plan(given: argparse.Namespace, _stop: StopSignals) -> int:

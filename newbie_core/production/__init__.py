@@ -2,9 +2,10 @@
 
 from newbie_core.production.draft import Draft, StoreMemo, draft_plan
 from newbie_core.production.history import History
+from newbie_core.production.opening import carry_out, open_run
 from newbie_core.production.options import RunOptions
 from newbie_core.production.report import RunReport
-from newbie_core.production.run import Run, carry_out, open_run
+from newbie_core.production.run import Run
 
 __all__ = [
     "Draft",

@@ -25,6 +25,7 @@ class RunOptions:
         wait_seconds: how long to wait for another run of the set.
         canary: golden pictures where the catalog names no number.
         workers: processes that make pictures, instead of the catalog's number.
+        page: make the page of what is published or proposed, beside its pictures.
         purpose: what others are told of this run while they wait for its GPU.
     """
 
@@ -38,4 +39,5 @@ class RunOptions:
     wait_seconds: float = 0
     canary: int = 0
     workers: int | None = None
+    page: bool = False
     purpose: str = "newbie run"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from newbie_core.errors import Fault
+from newbie_core.production.morning import Morning
 
 DONE, FAILURE, UNUSABLE, PUBLISHED_WITH_REJECTS, LOCKED, STOPPED = 0, 1, 2, 3, 11, 143
 """The exit codes, as the README lists them."""
@@ -29,6 +30,7 @@ class RunReport:
         undecided: changed pictures nobody approved yet, where that holds the release back.
         proposal: the folder that shows what is held back.
         canary: what the golden pictures say; None where nobody asked them.
+        page: the page of what was published or proposed; None where nobody asked for it.
     """
 
     catalog: str
@@ -49,6 +51,7 @@ class RunReport:
     undecided: Sequence[str] = field(default_factory=tuple)
     proposal: Path | None = None
     canary: Mapping[str, object] | None = None
+    page: Morning | None = None
 
     @property
     def rejected(self) -> list[Fault]:
@@ -90,5 +93,6 @@ class RunReport:
             "undecided": list(self.undecided),
             "proposal": str(self.proposal) if self.proposal else None,
             "canary": dict(self.canary) if self.canary else None,
+            "page": self.page.record() if self.page else None,
             "exit_code": self.exit_code,
         }

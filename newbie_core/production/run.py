@@ -1,15 +1,7 @@
 """One run: a catalog to a release, in steps that a shell or a flow calls one after the other.
 
-::
-
-    with open_run(path, store=store, root=root, engines=load_engine) as run:
-        run.canary()
-        for chunk in run.chunks():
-            run.make(chunk)
-        report = run.publish()
-
-A run holds its set's lock from start to end. Everything made is in the store at once, so a run that
-is cut off loses the pictures in hand and no more.
+`opening.open_run` opens one, and shows the steps. A run holds its set's lock from start to end. Everything made
+is in the store at once, so a run that is cut off loses the pictures in hand and no more.
 """
 
 from __future__ import annotations
@@ -18,13 +10,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from newbie_core.catalogs import open_catalog, with_engine
 from newbie_core.digests import digest_bytes
 from newbie_core.errors import DamageError, MissingError
 from newbie_core.generation import Engine, Failed, Made, Outcome, licences_of, recall_made
@@ -32,15 +22,16 @@ from newbie_core.images import software
 from newbie_core.plans import Item, Job
 from newbie_core.production.approval import undecided
 from newbie_core.production.canary import USUAL_GOLDENS, CanaryReport, check_canary, read_book, where_now
-from newbie_core.production.draft import Draft, StoreMemo, draft_plan
+from newbie_core.production.draft import Draft
 from newbie_core.production.hands import Hands
 from newbie_core.production.history import measure
-from newbie_core.production.hooks import tell_failure, tell_report
-from newbie_core.production.opening import choose_hands, failed_ids, require_room
-from newbie_core.production.options import EngineLoader, RunOptions
+from newbie_core.production.hooks import tell_report
+from newbie_core.production.morning import Morning, make_page
+from newbie_core.production.options import RunOptions
 from newbie_core.production.report import RunReport
 from newbie_core.production.rerolls import keep_made
 from newbie_core.releases import (
+    PROPOSAL,
     Content,
     Entry,
     Place,
@@ -58,7 +49,6 @@ from newbie_core.releases import (
     read_rights,
     rebuild_view,
     rejects_csv,
-    sweep_views,
     view_folder,
     withdraw,
 )
@@ -75,7 +65,7 @@ CHUNK = 64
 
 
 class Run:
-    """A run under way; made by `open_run`."""
+    """A run under way; made by `opening.open_run`."""
 
     def __init__(
         self,
@@ -106,7 +96,8 @@ class Run:
         self._outcomes: list[Outcome] = []
         self._undecided: list[str] = []
         self._proposal: Path | None = None
-        self.is_told = False
+        self.report: RunReport | None = None
+        self._is_told = False
         self._started = time.monotonic()
         self._started_at = datetime.now(UTC)
 
@@ -194,7 +185,10 @@ class Run:
 
     @collecting_paused()
     def publish(self) -> RunReport:
-        """Publish what the plan and the made pictures give, unless it is what counts already."""
+        """Publish what the plan and the made pictures give, unless it is what counts already.
+
+        Nobody is told yet: `make_page` and `tell` follow.
+        """
         outcomes = [outcome for outcome in self._outcomes if outcome.job.key not in self._candidates]
         made = [outcome for outcome in outcomes if isinstance(outcome, Made)]
         failed = [(outcome.job.id, outcome.reason) for outcome in outcomes if isinstance(outcome, Failed)]
@@ -223,7 +217,7 @@ class Run:
                 "failed": len(failed),
             }
         )
-        report = RunReport(
+        self.report = RunReport(
             catalog=self.plan.catalog.name,
             release=ref.name if ref else None,
             digest=ref.digest if ref else None,
@@ -243,8 +237,27 @@ class Run:
             proposal=self._proposal,
             canary=self._canary.record() if self._canary else None,
         )
-        self.is_told = True
-        return tell_report(self.plan.catalog.settings.hook, report)
+        return self.report
+
+    def make_page(self) -> Morning | None:
+        """The page of what was published or proposed, if the options ask for it; a page that fails is told."""
+        report = self.report
+        if report is None or not self._options.page or not (folder := report.proposal or report.view):
+            return None
+        version = PROPOSAL if report.proposal else str(report.release)
+        page = make_page(self._shelf, version, folder)
+        notes = (*report.notes, f"there is no page: {page.error}") if page.error else report.notes
+        self.report = replace(report, page=page, notes=notes)
+        return page
+
+    def tell(self) -> RunReport:
+        """Tell the set's hooks, once, what was published; the report, with what could not be told."""
+        if self.report is None:
+            raise RuntimeError("nothing is published yet: call publish() first")
+        if not self._is_told:
+            self._is_told = True
+            self.report = tell_report(self.plan.catalog.settings.hook, self.report)
+        return self.report
 
     def _all_failed(self, failed: Sequence[tuple[str, str]], places: Mapping[str, Place | Entry]) -> set[str]:
         """What failed tonight, and what failed before and was not tried tonight or not selected."""
@@ -391,102 +404,3 @@ class Run:
                 **record,
             }
         )
-
-
-@contextmanager
-def open_run(
-    path: Path,
-    *,
-    store: Store,
-    root: Path,
-    engines: EngineLoader,
-    options: RunOptions | None = None,
-    on_outcome: Callable[[Outcome], None] | None = None,
-    stop: threading.Event | None = None,
-) -> Iterator[Run]:
-    """A planned run of the catalog at `path`, holding the set's lock.
-
-    Raises:
-        LockedError: another run is writing the set.
-        InputError: the catalog, a sheet, the template or the plan cannot be used.
-        StoreError: the store cannot be written, or has too little room for what is to be made.
-    """
-    run: Run | None = None
-    try:
-        with ExitStack() as stack:
-            run = _open(
-                path,
-                stack,
-                store=store,
-                root=root,
-                engines=engines,
-                options=options or RunOptions(),
-                on_outcome=on_outcome,
-                stop=stop or threading.Event(),
-            )
-            yield run
-    except Exception as error:
-        if run is None or not run.is_told:
-            tell_failure(path, error)
-        raise
-
-
-def _open(
-    path: Path,
-    stack: ExitStack,
-    *,
-    store: Store,
-    root: Path,
-    engines: EngineLoader,
-    options: RunOptions,
-    on_outcome: Callable[[Outcome], None] | None,
-    stop: threading.Event,
-) -> Run:
-    memo = StoreMemo(store)
-    catalog = open_catalog(path, snapshot=memo)
-    if options.engine is not None:
-        catalog = with_engine(catalog, options.engine)
-    stack.enter_context(store.writing(catalog.name, wait=options.wait_seconds))
-    store.driver.sweep()
-    sweep_views(root, catalog.name)
-    shelf = Shelf(store, catalog.name)
-    notes = shelf.mend()
-    if options.retry:
-        options = replace(options, plan=replace(options.plan, ids=failed_ids(shelf)))
-    chosen = {**catalog.settings.engine.options, **options.engine_options}
-    engine = engines(catalog.settings.engine.name, chosen)
-    stack.callback(engine.close)
-    hands = choose_hands(catalog, engine, chosen, store=store, root=root, options=options)
-    stack.callback(hands.close)
-
-    def draft() -> Draft:
-        return draft_plan(
-            catalog, engine=engine, shelf=shelf, options=options.plan, memo=memo, repairing=True
-        )
-
-    first = draft()
-    first.notes[:0] = notes
-    run = Run(
-        store=store,
-        root=root,
-        shelf=shelf,
-        draft=first,
-        engine=engine,
-        hands=hands,
-        options=options,
-        redraft=draft,
-        on_outcome=on_outcome,
-        stop=stop,
-    )
-    require_room(store, run.pending, first.places)
-    return run
-
-
-def carry_out(run: Run) -> RunReport | None:
-    """Ask the canary, make every chunk and publish; None when the run was stopped."""
-    run.canary()
-    for chunk in run.chunks():
-        run.make(chunk)
-        if run.is_stopped:
-            return None
-    return run.publish()

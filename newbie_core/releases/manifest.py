@@ -6,7 +6,8 @@ A release is one manifest object that names these objects by digest::
                   every machine and night; its sha256 is the release's digest
     objects       JSON Lines, one `[object, size]` a picture in the same order: the files' own digests
     tables        the rows the pictures were made from, to explain the next change
-    explanation   what was added, changed and removed against the parent, each with its causes
+    explanation   what was added, changed and removed against the parent, each with its causes; and the
+                  order of the rows in their sheets, which pages follow
     attestation   when, where, how long, under which licences; rejected rows as they stood; never part of
                   the digest
     pages         what people look at beside the pictures: contact sheet, changes, rejected rows

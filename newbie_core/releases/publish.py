@@ -179,10 +179,12 @@ def encode_tables(plan: Plan, content: Content) -> dict[str, bytes]:
 def explain(plan: Plan, parent: Release | None, content: Content) -> dict[str, Any]:
     """What changed against the parent, and why; a first release only counts its pictures.
 
-    Pictures that wait for a later run, or could not be made, are no change yet.
+    Pictures that wait for a later run, or could not be made, are no change yet. `order` is that of the rows in
+    their sheets: the content is sorted by id, so that a row may be moved without a new release.
     """
+    order = plan.catalog.row_order()
     if parent is None:
-        return {"parent": None, "add": len(content.entries)}
+        return {"parent": None, "add": len(content.entries), "order": order}
     keys = {entry.id: entry.key for entry in content.entries}
     made = {item.picture.id for item in plan.items if keys.get(item.picture.id) == item.key}
     return {
@@ -191,6 +193,7 @@ def explain(plan: Plan, parent: Release | None, content: Content) -> dict[str, A
         "change": [change.record() for change in plan.changes("change") if change.id in made],
         "remove": [change.record() for change in plan.changes("remove")],
         "held": dict(plan.held),
+        "order": order,
         **({"pinned": [change.record() for change in pinned]} if (pinned := plan.pinned()) else {}),
     }
 

@@ -212,6 +212,9 @@ class Desk:
         """The candidate that is chosen, with the version whose picture it takes the place of."""
         found = open_candidates(self._shelf.store, self._shelf.set, self.standing)
         listed = [candidate for candidate in found if candidate.id == request.id]
+        choice = self.standing.chosen.get(request.id)
+        if not listed and choice is not None and request.pixels == choice.about.pixels:
+            return choice.version, choice.about
         if not listed:
             raise _Refused(
                 "E_DECISION_CANDIDATE", "has no open reroll; `newbie decide CATALOG reroll ID` opens one"
@@ -254,6 +257,9 @@ class Desk:
             case "pin":
                 pin = standing.pinned.get(picture_id)
                 return pin is not None and pin.about == about and not is_rejected
+            case "choose":
+                choice = standing.chosen.get(picture_id)
+                return choice is not None and choice.about == about and picture_id not in standing.open
             case _:
                 return False
 

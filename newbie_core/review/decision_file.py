@@ -3,7 +3,8 @@
     [{"id": "aria/happy", "version": "r000002", "decision": "reject", "note": "six fingers",
       "pixels": "c4…", "by": "mia", "at": "2026-03-02T08:15:00Z"}]
 
-`id`, `version` and `decision` are needed, and `pixels` or `key` should say what was looked at. The list
+`id`, `version` and `decision` are needed, and `pixels` or `key` should say what was looked at; `choose` needs
+`candidate`, the number of one of an open reroll. The list
 may stand in an object: `{"set": "cast", "decisions": [...]}`. What is wrong with one entry spoils that entry.
 """
 
@@ -24,7 +25,7 @@ from newbie_core.spelling import nearest
 
 FILE_LIMIT = 64 << 20
 NOTE_LIMIT = 2000
-_FIELDS = ("id", "version", "decision", "note", "key", "pixels", "by", "at", "count")
+_FIELDS = ("id", "version", "decision", "note", "key", "pixels", "by", "at", "count", "candidate")
 _LENGTHS: Mapping[str, int] = {"note": NOTE_LIMIT, "id": 1000}
 _SHORT = 200
 
@@ -106,9 +107,9 @@ def _problem(row: Any) -> str | None:
             near = nearest(name, _FIELDS)
             hint = f'did you mean "{near}"?' if near else f"known: {', '.join(_FIELDS)}"
             return f'"{name[:_SHORT]}" is no field of a decision; {hint}'
-        if name == "count":
+        if name in ("count", "candidate"):
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= REROLL_LIMIT:
-                return f'"count" is no whole number from 1 to {REROLL_LIMIT}'
+                return f'"{name}" is no whole number from 1 to {REROLL_LIMIT}'
         elif value is not None and not isinstance(value, str):
             return f'"{name}" is no text'
         elif value is not None and (problem := text_problem(name, value)):
@@ -117,17 +118,17 @@ def _problem(row: Any) -> str | None:
 
 
 def _missing(row: Mapping[str, Any]) -> str | None:
-    missing = [name for name in ("id", "version", "decision") if not row.get(name)]
+    needed = ("id", "version", "decision", *(["candidate"] if row.get("decision") == "choose" else []))
+    missing = [name for name in needed if not row.get(name)]
     return f"says no {' and no '.join(missing)}; add it" if missing else None
 
 
 def _wrong_kind(kind: str | None) -> str | None:
-    kinds = [known for known in KINDS if known != "choose"]
-    if kind in kinds:
+    if kind in KINDS:
         return None
-    near = nearest(kind or "", kinds)
+    near = nearest(kind or "", KINDS)
     return f'"{kind}" is no decision; ' + (
-        f'did you mean "{near}"?' if near else f"known: {', '.join(kinds)}"
+        f'did you mean "{near}"?' if near else f"known: {', '.join(KINDS)}"
     )
 
 
@@ -152,5 +153,5 @@ def _request(row: Mapping[str, Any], usual: Request) -> Request:
         pixels=row.get("pixels") or None,
         by=row.get("by") or usual.by,
         at=row.get("at") or usual.at,
-        number=row.get("count") or usual.number,
+        number=row.get("candidate" if row["decision"] == "choose" else "count") or usual.number,
     )

@@ -230,6 +230,47 @@ def test_a_served_page_sends_the_same_file(shell, released, visit):
     assert shell("decide", "cast", "--file", "sent.json").code == 0
 
 
+def test_a_candidate_is_chosen_side_by_side(shell, released, visit):
+    assert shell("decide", "cast", "reroll", "ren/shy", "--count", "3", "--by", "mia").code == 0
+    assert shell("run", "cast").code == 0
+    assert shell("page", "cast", "--out", "page").code == 0
+    listed = shell("candidates", "cast", "--json").json["candidates"]
+    page = visit(released)
+    page.click("[data-choice=candidates]")
+    assert shown(page) == ["ren/shy"]
+    page.locator(".tile").click()
+    captions = page.locator(".candidate figcaption").all_inner_texts()
+    assert [str(one["seed"]) in text for one, text in zip(listed, captions, strict=True)] == [True] * 3
+    assert ["counts now" in text for text in captions] == [True, False, False]
+    sizes = "all => Promise.all(all.map(e => e.decode().then(() => [e.naturalWidth, e.naturalHeight])))"
+    assert page.locator(".candidate img").evaluate_all(sizes) == [[64, 64]] * 3
+    page.click("[data-candidate='2']")
+    page.keyboard.press("3")
+    assert page.locator("[data-candidate][aria-pressed=true]").get_attribute("data-candidate") == "3"
+    page.click("[data-mode=slider]")
+    assert page.locator(".sliding").count() == 1
+    page.click("[data-mode=candidates]")
+    page.keyboard.press("n")
+    page.keyboard.type("her eyes")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#viewer", state="hidden")
+    page.reload()
+    page.wait_for_selector(".mark.draft.choose")
+
+    taken = shell("decide", "cast", "--file", download(page, "mia"), "--json")
+    assert (taken.code, taken.json["refused"]) == (0, [])
+    (choice,) = taken.json["taken"]
+    assert (choice["decision"], choice["pixels"]) == ("choose", listed[2]["pixels"])
+    assert (choice["note"], choice["by"]) == ("her eyes", "mia")
+    assert shell("run", "cast").code == 0
+    assert shell("show", "cast", "ren/shy", "--json").json["pixels"] == listed[2]["pixels"]
+    assert shell("page", "cast", "--out", "page").code == 0
+    page.reload()
+    page.wait_for_selector(".tile")
+    assert page.locator("#basket-count").inner_text() == "0"
+    assert page.locator("[data-choice=candidates]").count() == 0
+
+
 def test_a_proposal_cannot_be_pinned(shell, released, visit, tmp_path):
     set_cell(tmp_path / "cast", "characters", "ren", "appearance", "red_hair")
     shell("run", "cast", "--require-approval")

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from newbie_core.engines import load_engine
 from newbie_core.model import NewBieImagePipeline
 from newbie_core.model.tiny import write_tiny
-from newbie_core.production import run
+from newbie_core.production import opening
 from newbie_core.sheets.starter import write_starter
 from newbie_core.store import Store
 
@@ -75,7 +75,7 @@ def test_the_readme_documents_hold_examples() -> None:
 @pytest.mark.parametrize("module, code", [pytest.param(m, c, id=m) for m, c in examples_of_docstrings()])
 def test_code_in_docstrings_runs(workplace: Path, module: str, code: str) -> None:
     names = dict(vars(importlib.import_module(module)))
-    if module == run.__name__:
+    if module == opening.__name__:
         (workplace / "cast.csv").write_text("id,gender,size\naria,1girl,64x64\n")
         root = workplace / "store"
         names |= {
@@ -108,6 +108,6 @@ def test_docstrings_with_examples_are_found() -> None:
         "newbie_core.model.text_to_image",
         "newbie_core.model.adapters.__init__",
         "newbie_core.sheets.__init__",
-        run.__name__,
+        opening.__name__,
     } <= found
-    assert inspect.getdoc(run)
+    assert inspect.getdoc(opening)

@@ -8,11 +8,12 @@ import io
 import pytest
 from PIL import Image
 
-from flows.artifacts import Shown, inline_picture, page_link, spoken, summary_page
+from flows.artifacts import Shown, inline_picture, spoken, summary_page
 from flows.ledger import LEDGER
 from flows.nightly import nightly
 from flows.shell import _tell_all, closing
 from newbie_core.errors import LockedError
+from newbie_core.production.morning import page_url
 
 REPORT = {
     "catalog": "cast",
@@ -28,17 +29,23 @@ REPORT = {
     "canary": None,
     "view": None,
     "proposal": None,
+    "page": {"file": "page/index.html", "url": "https://art.example.org/cast/r000002", "error": None},
     "exit_code": 3,
 }
 
 
 def test_the_summary_names_what_was_published_held_and_failed():
     drift = {"waiting": True, "verdict": "alike", "changed": ["torch 2.11 → 2.12"]}
-    held = {**REPORT, "catalog": "brand", "new": False, "canary": drift}
-    page = summary_page([REPORT, held], {"story": "no column | <b>id</b>\nnext"})
-    assert "| cast | r000002 | 12 | 3 | 0 | published |" in page
+    held = {**REPORT, "catalog": "brand", "new": False, "canary": drift, "page": None}
+    lost = {**REPORT, "catalog": "shop", "page": {"file": None, "url": None, "error": "no room | left"}}
+    page = summary_page([REPORT, held, lost], {"story": "no column | <b>id</b>\nnext"})
+    assert (
+        "| cast | r000002 | 12 | 3 | 0 | published | "
+        "[look and decide](<https://art.example.org/cast/r000002>) |" in page
+    )
+    assert "| shop | r000002 | 12 | 3 | 0 | published | none: no room \\| left |" in page
     assert "held back: drift (alike)**: torch 2.11 → 2.12. `newbie canary brand accept`" in page
-    assert "| story | — | — | — | — | **failed**: no column \\| &lt;b&gt;id&lt;/b&gt; next |" in page
+    assert "| story | — | — | — | — | **failed**: no column \\| &lt;b&gt;id&lt;/b&gt; next | — |" in page
 
 
 def test_a_contact_sheet_is_made_small_enough_for_a_database(tmp_path):
@@ -50,13 +57,12 @@ def test_a_contact_sheet_is_made_small_enough_for_a_database(tmp_path):
 
 
 def test_a_page_is_linked_where_it_is_served_or_lies(tmp_path, monkeypatch):
-    folder = tmp_path / "views" / "角色 set" / "r000001"
-    folder.mkdir(parents=True)
-    assert page_link(folder) is None
-    (folder / "index.html").write_text("")
-    assert page_link(folder) == (folder / "index.html").as_uri()
+    index = tmp_path / "views" / "角色 set" / "r000001" / "page" / "index.html"
+    monkeypatch.delenv("NEWBIE_PAGES_URL", raising=False)
+    assert page_url(index) == index.as_uri()
     monkeypatch.setenv("NEWBIE_PAGES_URL", "https://art.example.org/views/")
-    assert page_link(folder) == "https://art.example.org/views/%E8%A7%92%E8%89%B2%20set/r000001/index.html"
+    served = "https://art.example.org/views/%E8%A7%92%E8%89%B2%20set/r000001/page/index.html"
+    assert page_url(index) == served
 
 
 @pytest.mark.parametrize("seconds, said", [(5, "5 s"), (600, "10 min"), (7500, "2 h 5 min")])
@@ -86,5 +92,6 @@ def test_the_form_of_a_night_checks_its_numbers():
     properties = nightly.parameters.properties
     assert properties["canary"]["maximum"] == 8
     assert properties["canary"]["default"] == 4
-    assert {"catalogs", "store", "require_approval", "workers"} <= set(properties)
+    assert {"catalogs", "store", "require_approval", "workers", "page"} <= set(properties)
+    assert (properties["page"]["type"], properties["page"]["default"]) == ("boolean", True)
     assert "golden pictures" in properties["canary"]["description"]

@@ -74,6 +74,48 @@ def test_a_night_makes_every_set_and_the_next_one_nothing(catalogs, tmp_path):
 
 
 @pytest.mark.usefixtures("prefect_server")
+def test_a_night_ends_with_the_page_of_each_version(catalogs, tmp_path):
+    from prefect.client.orchestration import get_client
+
+    from flows.nightly import nightly
+
+    for name in ("brand", "expressions"):
+        shutil.rmtree(catalogs / name)
+    settings = catalogs / "storyboard" / "catalog.toml"
+    hook = ["sh", "-c", f"cat > {tmp_path / 'told.json'}"]
+    settings.write_text(f"{settings.read_text()}\n[hook]\ncommand = {json.dumps(hook)}\n")
+    (report,) = nightly(catalogs=str(catalogs), store=str(tmp_path / "store"))
+    page = tmp_path / "store" / "views" / "storyboard" / "r000001" / "page" / "index.html"
+    assert report["page"] == {"file": str(page), "url": page.as_uri(), "error": None}
+    assert 'name="generator" content="newbie page"' in page.read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "told.json").read_text())["report"]["page"] == report["page"]
+    with get_client(sync_client=True) as client:
+        shown = client.read_artifacts()
+    linked = f"[storyboard r000001: look and decide]({page.as_uri()})"
+    assert linked in [a.data for a in shown if a.key == "storyboard-page"]
+    assert any(a.key == "night-summary" and page.as_uri() in a.data for a in shown)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_page_that_fails_fails_no_night_and_none_is_made_unasked(catalogs, tmp_path):
+    from flows.nightly import nightly
+
+    for name in ("brand", "expressions"):
+        shutil.rmtree(catalogs / name)
+    where = {"catalogs": str(catalogs), "store": str(tmp_path / "store")}
+    (report,) = nightly(**where, page=False)
+    view = Path(report["view"])
+    assert report["page"] is None and not (view / "page").exists()
+    (view / "page").mkdir()
+    (view / "page" / "mine.txt").write_text("somebody's own")
+    (report,) = nightly(**where)
+    assert report["exit_code"] == 0 and report["page"]["file"] is None
+    assert "something else than a page stands there" in report["page"]["error"]
+    assert any(note.startswith("there is no page: ") for note in report["notes"])
+    assert (view / "page" / "mine.txt").is_file()
+
+
+@pytest.mark.usefixtures("prefect_server")
 def test_a_set_that_fails_does_not_stop_the_others(catalogs, tmp_path):
     from flows.nightly import NightError, nightly
 

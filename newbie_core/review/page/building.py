@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from newbie_core.errors import InputError, ReleaseError
@@ -30,7 +30,11 @@ from newbie_core.store import object_name, safe_name
 from newbie_core.store.files import explained
 
 PictureFiles = Literal["link", "store"]
+Which = TypeVar("Which", str, tuple[str, int])
 GENERATOR = '<meta name="generator" content="newbie page">'
+SCRIPTS = ("base", "board", "decisions", "candidates", "viewer", "differences", "frame")
+"""The script's files in their order; from disk a browser loads no modules, so they stand in the page as one."""
+
 _HEAD_BYTES = 2000
 _HERE = Path(__file__).parent
 _POST = re.compile(r"/(?!/)[A-Za-z0-9/_.~-]*")
@@ -89,7 +93,8 @@ def build_page(
     _refuse_other(out)
     before = shown_before(subject)
     entries = subject.content.entries
-    digests = [entry.object for entry in (*entries, *before.values())]
+    candidates = [entry for found in subject.candidates.values() for entry in found.values()]
+    digests = [entry.object for entry in (*entries, *before.values(), *candidates)]
     thumbnails = thumbnails_of(shelf.store, shelf.set, digests, progress=progress)
     subject.notes.extend(_problems(subject, thumbnails))
     places, links = _places(shelf, subject, thumbnails, None if order.files == "link" else out)
@@ -119,7 +124,7 @@ def render(subject: Subject, places: Places, thumbnails: Thumbnails, *, post: st
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    style, script = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = (_HERE / "page.css").read_text(encoding="utf-8"), page_script()
     policy = {
         "default-src": "'none'",
         "script-src": _source(script),
@@ -141,6 +146,12 @@ def render(subject: Subject, places: Places, thumbnails: Thumbnails, *, post: st
     )
 
 
+def page_script() -> str:
+    """The page's script: its files one after the other in one function, which shares nothing with the window."""
+    parts = ((_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    return '\n"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
+
+
 def _source(text: str) -> str:
     """A policy's source that matches exactly this inline text (CSP level 3, hash-source)."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -158,29 +169,39 @@ def _places(
     whole = thumbnails.found.keys()
     now = {entry.id: entry.object for entry in subject.content.entries if entry.object in whole}
     was = {picture_id: entry.object for picture_id, entry in before.items() if entry.object in whole}
+    further = {
+        (picture_id, number): entry.object
+        for picture_id, found in subject.candidates.items()
+        for number, entry in found.items()
+        if entry.object in whole
+    }
     if beside_store is not None:
         return Places(
-            pictures=_in_store(shelf, beside_store, now), before=_in_store(shelf, beside_store, was)
+            pictures=_in_store(shelf, beside_store, now),
+            before=_in_store(shelf, beside_store, was),
+            candidates=_in_store(shelf, beside_store, further),
         ), {}
     links = {usual.pictures[picture_id]: digest for picture_id, digest in now.items()}
     links |= {usual.before[picture_id]: digest for picture_id, digest in was.items()}
+    links |= {usual.candidates[which]: digest for which, digest in further.items()}
     places = Places(
         pictures={picture_id: quote(usual.pictures[picture_id]) for picture_id in now},
         before={picture_id: quote(usual.before[picture_id]) for picture_id in was},
+        candidates={which: quote(usual.candidates[which]) for which in further},
     )
     return places, links
 
 
-def _in_store(shelf: Shelf, out: Path, objects: Mapping[str, str]) -> dict[str, str]:
+def _in_store(shelf: Shelf, out: Path, objects: Mapping[Which, str]) -> dict[Which, str]:
     found = {}
-    for picture_id, digest in objects.items():
+    for which, digest in objects.items():
         path = shelf.store.driver.local_path(object_name(digest))
         if path is None:
             raise ReleaseError(
                 "the store's objects are no files here; build the page with --pictures link",
                 code="E_PAGE_PLACE",
             )
-        found[picture_id] = quote(Path(os.path.relpath(path, out.resolve())).as_posix())
+        found[which] = quote(Path(os.path.relpath(path, out.resolve())).as_posix())
     return found
 
 
@@ -188,7 +209,7 @@ def _fill(shelf: Shelf, folder: Path, html: str, thumbnails: Thumbnails, links: 
     """Write every file of the page; the bytes it takes beside the pictures."""
     (folder / "thumbs").mkdir(parents=True)
     for digest, thumbnail in thumbnails.found.items():
-        (folder / thumbnail_path(digest)).write_bytes(thumbnail.data)
+        (folder / thumbnail_path(digest, thumbnail)).write_bytes(thumbnail.data)
     targets = [(digest, folder / name) for name, digest in links.items()]
     for parent in {target.parent for _, target in targets}:
         parent.mkdir(parents=True, exist_ok=True)

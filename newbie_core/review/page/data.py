@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from newbie_core.releases import Entry, picture_paths
 from newbie_core.review.decisions import Decision
 from newbie_core.review.page.subject import Subject
-from newbie_core.review.page.thumbnails import Thumbnails
+from newbie_core.review.page.thumbnails import Thumbnail, Thumbnails
 
 FORMAT = 1
 _COLUMNS_SHOWN = 60
@@ -39,10 +39,11 @@ class _Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where the page finds files, relative to itself, by picture id and by object."""
+    """Where the page finds files, relative to itself, by picture id; candidates by id and number."""
 
     pictures: Mapping[str, str]
     before: Mapping[str, str]
+    candidates: Mapping[tuple[str, int], str]
 
 
 def shown_before(subject: Subject) -> dict[str, Entry]:
@@ -58,9 +59,15 @@ def usual_places(subject: Subject) -> Places:
     """The files of a page that carries its pictures."""
     now = picture_paths(entry.id for entry in subject.content.entries)
     was = picture_paths(shown_before(subject))
+    further = {
+        (picture_id, number): f"candidates/{now[picture_id].removesuffix('.png')}--{number}.png"
+        for picture_id, found in subject.candidates.items()
+        for number in found
+    }
     return Places(
         pictures={picture_id: f"pictures/{path}" for picture_id, path in now.items()},
         before={picture_id: f"before/{path}" for picture_id, path in was.items()},
+        candidates=further,
     )
 
 
@@ -77,6 +84,8 @@ def page_data(subject: Subject, places: Places, thumbnails: Thumbnails, *, post:
         d.id for d in subject.differences.values() if d.kind == "removed" and d.id not in content.failed
     ]
     pictures += [teller.absent(picture_id, "removed") for picture_id in removed]
+    rank = sheet_rank(subject.order)
+    pictures.sort(key=lambda picture: rank(picture["id"]))
     return {
         "format": FORMAT,
         "set": subject.set,
@@ -87,6 +96,7 @@ def page_data(subject: Subject, places: Places, thumbnails: Thumbnails, *, post:
         "parent": subject.parent,
         "made": subject.made,
         "engine": content.engine.get("engine", ""),
+        "columns": sorted({picture["column"] for picture in pictures}, key=lambda column: rank(f"/{column}")),
         "isMatrix": is_matrix([picture["id"] for picture in pictures]),
         "names": dict(subject.names),
         "recipes": {
@@ -112,6 +122,24 @@ def place_in_matrix(picture_id: str) -> tuple[str, str]:
     """Row and column of a picture: the first part of its id, and the rest."""
     row, _, column = picture_id.partition("/")
     return row, column
+
+
+def sheet_rank(order: Sequence[Sequence[str]]) -> Callable[[str], tuple[Any, ...]]:
+    """What sorts picture ids as the sheets' rows stand; rows that are in no sheet follow by their ids.
+
+    Args:
+        order: for each part of the ids, its rows in their sheet's order.
+    """
+    places = [{row_id: at for at, row_id in enumerate(rows)} for rows in order]
+
+    def rank(picture_id: str) -> tuple[Any, ...]:
+        base, _, copy = picture_id.partition("#")
+        parts = base.split("/")
+        known = places if len(parts) == len(places) else [{}] * len(parts)
+        at = [(rows.get(part, len(rows)), part) for rows, part in zip(known, parts, strict=True)]
+        return (*at, (int(copy) if copy.isdecimal() else 0, copy))
+
+    return rank
 
 
 def is_matrix(ids: Sequence[str]) -> bool:
@@ -168,6 +196,12 @@ class _Teller:
         if difference is not None and difference.kind == "changed":
             record["parts"] = list(difference.parts)
         record["standing"] = self._standing(entry)
+        if found := subject.candidates.get(picture_id):
+            files = self._places.candidates
+            record["candidates"] = [
+                {"number": number, **self._look(one, files.get((picture_id, number), ""))}
+                for number, one in found.items()
+            ]
         return record
 
     def absent(self, picture_id: str, state: str) -> dict[str, Any]:
@@ -200,7 +234,7 @@ class _Teller:
         if thumbnail is None:
             record["problem"] = self._thumbnails.problems.get(entry.object, "")
         else:
-            record["thumb"] = thumbnail_path(entry.object)
+            record["thumb"] = thumbnail_path(entry.object, thumbnail)
             record["prompt"] = self._prompts.index(thumbnail.prompt)
         return record
 
@@ -213,12 +247,15 @@ class _Teller:
         rejection = standing.rejected.get(picture_id, {}).get(entry.seed)
         if rejection is not None:
             return "reroll" if rejection.decision == "reroll" else "reject"
-        return "approve" if standing.is_approved(picture_id, entry.pixels) else ""
+        if standing.is_approved(picture_id, entry.pixels):
+            return "approve"
+        choice = standing.chosen.get(picture_id)
+        return "choose" if choice is not None and choice.about.seed != entry.seed else ""
 
 
-def thumbnail_path(digest: str) -> str:
+def thumbnail_path(digest: str, thumbnail: Thumbnail) -> str:
     """Where the thumbnail of an object lies in the page's folder."""
-    return f"thumbs/{digest[: 2 * _SHORT]}.webp"
+    return f"thumbs/{digest[: 2 * _SHORT]}.{thumbnail.suffix}"
 
 
 def _causes_by_id(explanation: Mapping[str, Any]) -> dict[str, list[tuple[str, ...]]]:

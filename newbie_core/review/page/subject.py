@@ -22,8 +22,9 @@ from newbie_core.releases import (
     read_attestation,
     read_proposal,
 )
-from newbie_core.releases.manifest import content_digest
-from newbie_core.review.decisions import Decision, DecisionLog
+from newbie_core.releases.manifest import content_digest, recipe_name
+from newbie_core.review.candidates import open_candidates
+from newbie_core.review.decisions import About, Decision, DecisionLog
 from newbie_core.review.standing import Standing, standing_of
 
 
@@ -39,6 +40,8 @@ class Subject:
         differences: what differs from the parent, by id.
         explanation: the causes, as the run that made it wrote them down.
         names: what people call a row, by the first part of the ids.
+        candidates: the made candidates of open rerolls by picture id and number, where one is another picture.
+        order: for each part of the ids, its rows as their sheet had them; empty where nobody kept it.
         made: when, as ISO 8601 text; "" where nobody knows.
     """
 
@@ -52,6 +55,8 @@ class Subject:
     differences: Mapping[str, Difference]
     explanation: Mapping[str, Any]
     names: Mapping[str, str]
+    candidates: Mapping[str, Mapping[int, Entry]]
+    order: Sequence[Sequence[str]]
     made: str
     decisions: Sequence[Decision]
     standing: Standing
@@ -93,6 +98,8 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
         content, explanation = release.content, _explanation(shelf, release, notes)
         parent = _parent(shelf, release, notes)
     decisions = _decisions(shelf, notes)
+    standing = standing_of(decisions)
+    candidates, further = _candidates(shelf, standing, content)
     named = parent.ref.name if parent else (release.manifest.parent if release else None)
     differences = compare_contents(parent.content, content) if parent else []
     return Subject(
@@ -102,13 +109,15 @@ def read_subject(shelf: Shelf, version: str | None) -> Subject:
         content=content,
         parent=named,
         before={entry.id: entry for entry in parent.content.entries} if parent else {},
-        recipes={**(parent.content.recipes if parent else {}), **content.recipes},
+        recipes={**(parent.content.recipes if parent else {}), **further, **content.recipes},
         differences={difference.id: difference for difference in differences},
         explanation=explanation,
         names=_names(shelf, named_after, content),
+        candidates=candidates,
+        order=_order(explanation),
         made=_made(shelf, release),
         decisions=decisions,
-        standing=standing_of(decisions),
+        standing=standing,
         notes=notes,
     )
 
@@ -153,6 +162,42 @@ def _decisions(shelf: Shelf, notes: list[str]) -> list[Decision]:
         return []
     notes.extend(remarks)
     return decisions
+
+
+def _candidates(
+    shelf: Shelf, standing: Standing, content: Content
+) -> tuple[dict[str, dict[int, Entry]], dict[str, Recipe]]:
+    """The candidates there are to choose from, as entries of the version, and their recipes by name."""
+    found: dict[str, dict[int, Entry]] = {}
+    recipes: dict[str, Recipe] = {}
+    shown = {entry.id: entry.pixels for entry in content.entries if entry.id in standing.open}
+    for one in open_candidates(shelf.store, shelf.set, standing) if shown else ():
+        if one.about is not None and one.id in shown:
+            recipe = recipe_name(one.about.recipe)
+            recipes[recipe] = one.about.recipe
+            found.setdefault(one.id, {})[one.number] = _entry(one.id, one.about, recipe)
+    others = {i for i, entries in found.items() if any(e.pixels != shown[i] for e in entries.values())}
+    return {picture_id: entries for picture_id, entries in found.items() if picture_id in others}, recipes
+
+
+def _entry(picture_id: str, about: About, recipe: str) -> Entry:
+    return Entry(
+        id=picture_id,
+        key=about.key,
+        pixels=about.pixels,
+        prompt=about.prompt,
+        seed=about.seed,
+        width=about.width,
+        height=about.height,
+        recipe=recipe,
+        object=about.object,
+        size=about.size,
+    )
+
+
+def _order(explanation: Mapping[str, Any]) -> list[list[str]]:
+    found = explanation.get("order", [])
+    return found if isinstance(found, list) else []
 
 
 def _made(shelf: Shelf, release: Release | None) -> str:
