@@ -146,7 +146,7 @@ def measure() -> Report:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         catalog, store, out = make_cast(place / "cast"), place / "store", place / "page"
-        run = ["run", catalog, "--engine", PAGE_ENGINE]
+        run: list[str | Path] = ["run", catalog, "--engine", PAGE_ENGINE]
         run_line(run, store)
         rows = [
             build("every thumbnail made", catalog, store, out),
