@@ -17,6 +17,7 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.tasks import TaskRunNameCallbackWithParameters
 
 from flows.artifacts import Shown
 from flows.ledger import LEDGER
@@ -62,7 +63,7 @@ def chunk_name(parameters: dict[str, Any]) -> str:
 
 @task(
     name="make pictures",
-    task_run_name=chunk_name,
+    task_run_name=cast(TaskRunNameCallbackWithParameters, chunk_name),
     tags=["gpu"],
     cache_policy=NO_CACHE,
     persist_result=False,
