@@ -81,8 +81,7 @@ def _store_of(given: argparse.Namespace, home: Path) -> Path:
     if given.store != USUAL_STORE:
         return Path(given.store)
     notes = read_notes(home)
-    asked = notes.get("asked", {}).get("store", USUAL_STORE)
-    return Path(notes.get("root", "."), asked)
+    return Path(notes.get("root", "."), notes.get("asked", {}).get("store", USUAL_STORE))
 
 
 def read_notes(home: Path) -> dict[str, Any]:

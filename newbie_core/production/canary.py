@@ -212,8 +212,9 @@ def check_canary(
     settled = waiting = False
     if verdict == "equal":
         settled = _settle(store, set_name, book)
+        missing = wanted - len(goldens)
         known = {golden.job.key for golden in goldens}
-        further = [job for job in jobs(wanted) if job.key not in known][: wanted - len(goldens)]
+        further = [job for job in jobs(wanted) if job.key not in known][:missing] if missing else []
         if baseline["where"] != where.id or further:
             _keep(store, set_name, where, [*fresh, *_made(further, render)], why="equal")
     elif _DRIFTS.index(verdict) <= _DRIFTS.index(accept):

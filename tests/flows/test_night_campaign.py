@@ -167,7 +167,7 @@ def test_prefects_pages_show_what_we_made(night):
         )
         page = browser.new_page(viewport={"width": 1300, "height": 900})
         for key, words in shown.items():
-            page.goto(f"{base}/artifacts/artifact/{artifacts[key]['id']}", timeout=240_000)
+            page.goto(f"{base}/artifacts/artifact/{artifacts[key]['latest_id']}", timeout=240_000)
             page.get_by_text(words).first.wait_for(timeout=240_000)
             if key == "cast-sheet":
                 page.wait_for_function(
