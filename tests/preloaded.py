@@ -33,6 +33,10 @@ from typing import IO
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = (
     "model.text_to_image",
+    "model.output",
+    "model.autoencoder",
+    "model.text_encoders",
+    "model.transformer",
     "model.tiny",
     "model.convert",
     "engines.newbie",
@@ -40,6 +44,7 @@ MODULES = (
     "delivery",
     "review",
 )
+COMMAND = "newbie_core.cli"
 _LARGEST_REQUEST = 1 << 20
 _PID_BYTES = 4
 
@@ -82,18 +87,21 @@ def start(
     *,
     cwd: Path,
     streams: tuple[int, int, int],
+    module: str = COMMAND,
     variables: dict[str, str] | None = None,
     session: bool = False,
 ) -> Process:
     """Start `newbie ARGUMENTS`.
 
     Args:
+        module: what `python -m` is to run instead.
         streams: descriptors of its stdin, stdout and stderr; they stay open here.
         variables: changes to this process's environment.
         session: make it the leader of a session of its own; a terminal at its stdin then is its controlling one.
     """
     status, told = os.pipe()
     request = {
+        "module": module,
         "arguments": arguments,
         "cwd": str(cwd),
         "environment": {**os.environ, **(variables or {})},
@@ -107,7 +115,12 @@ def start(
 
 
 def run(
-    *arguments: object, cwd: Path, stdin: IO[str] | None = None, timeout: float = 200, **variables: str
+    *arguments: object,
+    cwd: Path,
+    module: str = COMMAND,
+    stdin: IO[str] | None = None,
+    timeout: float = 200,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `newbie ARGUMENTS` to its end: its exit code and what it said."""
     words = [str(each) for each in arguments]
@@ -117,7 +130,7 @@ def run(
         Path(os.devnull).open() as nothing,
     ):
         streams = ((stdin or nothing).fileno(), out.fileno(), err.fileno())
-        process = start(words, cwd=cwd, streams=streams, variables=variables)
+        process = start(words, cwd=cwd, streams=streams, module=module, variables=variables)
         try:
             code = process.wait(timeout)
         finally:
@@ -163,7 +176,7 @@ def _main() -> None:
         if child := os.fork():
             _watch(child, files)
         _become(request, files)
-        runpy.run_module("newbie_core.cli", run_name="__main__", alter_sys=True)
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
         return
 
 
