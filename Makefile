@@ -3,21 +3,30 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
+# Set-up compiles nothing ahead, and tests start hundreds of interpreters: what one compiles, the others read.
+unexport PYTHONDONTWRITEBYTECODE
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 PREFECT := PREFECT_HOME=$(CURDIR)/.prefect PREFECT_LOGGING_LEVEL=WARNING PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120
 
-.PHONY: run test lint campaign bench clean
+.PHONY: run test lint style types contracts campaign bench clean
 
 run: $(VENV)/.run
 	$(PREFECT) $(BIN)/python -m flows.expression_set
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test
+	$(MAKE) --no-print-directory --jobs=2 --output-sync types style contracts
+
+types:
+	$(BIN)/mypy
+
+style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+contracts:
 	$(BIN)/lint-imports
 
 # Long campaigns: kills, failing system calls, full disks, flipped bits, histories of decisions, LibreOffice, nights (an

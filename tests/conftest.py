@@ -42,6 +42,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["NEWBIE_CACHE"] = tempfile.mkdtemp(prefix="newbie-cache-")
 
 
+LONG_FILES = (
+    "flows/test_deployment.py",
+    "engines/test_newbie.py",
+    "nano/test_training.py",
+    "flows/test_flows.py",
+    "faults/test_killed_runs.py",
+    "cli/test_create.py",
+    "cli/test_model_shell.py",
+    "nano/test_own_pictures.py",
+    "model/test_stages.py",
+    "nano/test_autoencoder.py",
+    "model/test_parity.py",
+    "nano/test_folder.py",
+    "model/test_benchmarks.py",
+    "sheets/test_reading.py",
+)
+"""Files of half a minute and more. Where files are spread over processes, one that came last would be waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, all else as collected."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-goldens` writes golden files anew."""
     parser.addoption("--update-goldens", action="store_true", help="write the golden files anew")

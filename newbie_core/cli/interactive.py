@@ -75,6 +75,9 @@ def create(given: argparse.Namespace, _stop: StopSignals) -> int:
         say(f"{engine.pipeline.files.source} on {hosting.device}, {hosting.plan}. :help lists the commands")
     try:
         if at_terminal:
+            from newbie_core.model.stages import import_parts
+
+            import_parts()
             with _interrupts(), _line_editing():
                 session.talk(PromptLines(input))
         else:

@@ -18,17 +18,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
 
 from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.prompt_fields import fields_behind, is_xml_like
-from newbie_core.model.text_encoders import Encoder, GemmaEncoder, JinaEncoder
 from newbie_core.model.tokenizers import Encoding, GemmaTokenizer, Tokenizer, gemma_tokenizer, jina_tokenizer
 from newbie_core.model.weights.config_from_shapes import gemma_config, jina_config
 from newbie_core.model.weights.part import Part
+
+if TYPE_CHECKING:
+    from newbie_core.model.text_encoders import Encoder
 
 S_XML = (
     "You are an assistant designed to generate high-quality anime images based on xml format prompts. "
@@ -149,6 +151,19 @@ class TextConditioner:
         Raises:
             ModelError: a tokenizer is missing, damaged, or another model's.
         """
+
+        def load_gemma() -> Encoder:
+            from newbie_core.model.text_encoders import GemmaEncoder
+
+            return GemmaEncoder.load(
+                text_encoder, device=device, dtype=dtype, embedding_device=embedding_device, streamed=streamed
+            )
+
+        def load_jina() -> Encoder:
+            from newbie_core.model.text_encoders import JinaEncoder
+
+            return JinaEncoder.load(clip_model, device=device, dtype=dtype)
+
         gemma_source, gemma_name = _tokenizer_source(text_encoder, "Gemma 3")
         jina_source, jina_name = _tokenizer_source(clip_model, "Jina CLIP v2")
         return cls(
@@ -158,14 +173,8 @@ class TextConditioner:
             jina_tokenizer=jina_tokenizer(
                 jina_source, rows=jina_config(clip_model).vocab_size, name=jina_name
             ),
-            load_gemma=lambda: GemmaEncoder.load(
-                text_encoder,
-                device=device,
-                dtype=dtype,
-                embedding_device=embedding_device,
-                streamed=streamed,
-            ),
-            load_jina=lambda: JinaEncoder.load(clip_model, device=device, dtype=dtype),
+            load_gemma=load_gemma,
+            load_jina=load_jina,
             cache_bytes=cache_bytes,
         )
 

@@ -1,26 +1,28 @@
-"""A model's parts, loaded when they are needed and kept as the memory plan says."""
+"""A model's parts, loaded when they are needed and kept as the memory plan says.
+
+What their classes are made of, diffusers and transformers, is imported with the first part: to know a model's
+identity, sizes and memory takes none of it.
+"""
 
 from __future__ import annotations
 
 import gc
+import importlib
 import logging
 import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
-from diffusers.hooks import apply_layerwise_casting
 
 from newbie_core.errors import ModelError, PictureError
 from newbie_core.model.adapters import AdaptedWeights, Adapter
 from newbie_core.model.attention import AttentionKernel, KernelName, choose_kernel
-from newbie_core.model.autoencoder import Autoencoder
 from newbie_core.model.conditioning import CACHE_BYTES, Conditioning, TextConditioner
 from newbie_core.model.memory import PLANS, Forecast, MemoryPlan, ModelSizes, choose_plan, forecast
 from newbie_core.model.streaming import BlockStream
-from newbie_core.model.transformer import NextDiT
 from newbie_core.model.weights.config_from_shapes import (
     autoencoder_config,
     gemma_config,
@@ -29,6 +31,10 @@ from newbie_core.model.weights.config_from_shapes import (
 )
 from newbie_core.model.weights.loading import load_into
 from newbie_core.model.weights.part import ModelFiles
+
+if TYPE_CHECKING:
+    from newbie_core.model.autoencoder import Autoencoder
+    from newbie_core.model.transformer import NextDiT
 
 _log = logging.getLogger(__name__)
 
@@ -198,6 +204,8 @@ class Stages:
     def autoencoder(self) -> Autoencoder:
         """The decoder; loaded when first asked for."""
         if self._autoencoder is None:
+            from newbie_core.model.autoencoder import Autoencoder
+
             hosting = self.hosting
             self._autoencoder = Autoencoder.load(
                 self.files.parts["vae"], device=hosting.device, dtype=hosting.dtype, tiling=hosting.tiling
@@ -217,6 +225,8 @@ class Stages:
             torch.cuda.empty_cache()
 
     def _load_transformer(self) -> NextDiT:
+        from newbie_core.model.transformer import NextDiT
+
         hosting = self.hosting
         with torch.device("meta"):
             model = NextDiT(**asdict(self.sizes.transformer))
@@ -227,6 +237,8 @@ class Stages:
         if hosting.adapters:
             AdaptedWeights(model).apply(hosting.adapters)
         if hosting.storage == "fp8":
+            from diffusers.hooks import apply_layerwise_casting
+
             apply_layerwise_casting(
                 model,
                 storage_dtype=torch.float8_e4m3fn,
@@ -241,6 +253,12 @@ class Stages:
                     child.to(hosting.device)
             model.streamed = BlockStream(blocks, hosting.device).fetch
         return model
+
+
+def import_parts() -> None:
+    """Import now what loading a part would; for where people may interrupt a picture, but should no import."""
+    for name in ("text_encoders", "transformer", "autoencoder"):
+        importlib.import_module(f"newbie_core.model.{name}")
 
 
 class PeakMemory:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
-from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 from huggingface_hub.utils.tqdm import tqdm
 from torch import Tensor
 
@@ -43,12 +42,14 @@ from newbie_core.model.sampling import (
     noise,
 )
 from newbie_core.model.stages import Hosting, Stages, Storage, choose_hosting, forecast_for
-from newbie_core.model.transformer import NextDiT
 from newbie_core.model.weights.layouts import open_model
 from newbie_core.model.weights.part import ModelFiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from newbie_core.model.output import Pictures
+    from newbie_core.model.transformer import NextDiT
 
 AdapterChoice = Adapter | str | Path
 StepEnd = Callable[[Any, int, float, dict[str, Any]], dict[str, Any] | None]
@@ -113,14 +114,6 @@ def denoise(
             return guide(condition, uncondition, guidance=recipe.guidance, renorm=recipe.renorm)
 
         return integrate(latents.to(device, torch.float32), times, velocity, on_step=on_step)
-
-
-class Pictures(ImagePipelineOutput):
-    """What a call gives: `.images`, as diffusers' pipelines do, and `.save` for the usual single one."""
-
-    def save(self, path: str | Path, **options: Any) -> None:
-        """Write the first picture, as PIL's `Image.save` does."""
-        self.images[0].save(path, **options)
 
 
 class NewBieImagePipeline:
@@ -250,7 +243,11 @@ class NewBieImagePipeline:
             latents = self._denoise(positive, negative, recipe, start, callback_on_step_end)
             # A copy made out here is an ordinary tensor, which anyone may train on.
             images.append(latents.clone() if output_type == "latent" else self.decode(latents))
-        return Pictures(images=images) if return_dict else (images,)
+        if not return_dict:
+            return (images,)
+        from newbie_core.model.output import Pictures
+
+        return Pictures(images=images)
 
     @property
     def default_shift(self) -> float:

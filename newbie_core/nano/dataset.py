@@ -55,10 +55,11 @@ def to_tensor(picture: Image) -> Tensor:
     return pixels.permute(2, 0, 1).float() / 127.5 - 1
 
 
-def drawn_basis(file: Path, *, seed: int) -> LatentBasis:
-    """The basis of drawn scenes; kept in `file`."""
+def drawn_basis(file: Path, *, seed: int, scenes: int) -> LatentBasis:
+    """The basis of the first of so many drawn scenes, `BASIS_SCENES` at most; kept in `file`."""
     if not file.exists():
-        pictures = [to_tensor(draw_scene(scene_of(seed, i)))[None] for i in range(BASIS_SCENES)]
+        numbers = range(min(scenes, BASIS_SCENES))
+        pictures = [to_tensor(draw_scene(scene_of(seed, i)))[None] for i in numbers]
         partial = file.with_suffix(".part")
         fit_latents(pictures).save(partial)
         partial.replace(file)
@@ -87,11 +88,16 @@ def draw_shards(
         return True
     started = time.monotonic()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        made = pool.map(_draw_shard, *zip(*[(folder, basis_file, seed, k) for k in wanted], strict=True))
-        for number, _ in enumerate(made, 1):
-            rate = number * SHARD / (time.monotonic() - started)
-            report(f"drawn {number * SHARD:,} of {len(wanted) * SHARD:,} scenes, {rate:.0f} a second")
-            if number < len(wanted) and stop():
+        shards = [numbers_in(shard, scenes) for shard in wanted]
+        made = pool.map(
+            _draw_shard, *zip(*[(folder, basis_file, seed, each) for each in shards], strict=True)
+        )
+        drawn, total = 0, sum(map(len, shards))
+        for numbers, _ in zip(shards, made, strict=True):
+            drawn += len(numbers)
+            rate = drawn / (time.monotonic() - started)
+            report(f"drawn {drawn:,} of {total:,} scenes, {rate:.0f} a second")
+            if drawn < total and stop():
                 pool.shutdown(wait=True, cancel_futures=True)
                 return False
     return True
@@ -102,19 +108,24 @@ def _one_thread() -> None:
     left_to_the_parent()
 
 
+def numbers_in(shard: int, scenes: int) -> range:
+    """The numbers of the scenes in a shard, of so many scenes in all."""
+    return range(shard * SHARD, min((shard + 1) * SHARD, scenes))
+
+
 def shard_file(folder: Path, number: int) -> Path:
     """Where a shard lies."""
     return folder / f"scenes-{number:04}.safetensors"
 
 
-def _draw_shard(folder: Path, basis_file: Path, seed: int, number: int) -> None:
+def _draw_shard(folder: Path, basis_file: Path, seed: int, numbers: range) -> None:
     basis = LatentBasis.load(basis_file)
     tensors, scenes = {}, []
-    for index in range(number * SHARD, (number + 1) * SHARD):
+    for index in numbers:
         scene = scene_of(seed, index)
         tensors[f"{index}"] = encode_picture(draw_scene(scene), basis)
         scenes.append(asdict(scene))
-    file = shard_file(folder, number)
+    file = shard_file(folder, numbers.start // SHARD)
     partial = file.with_name(f"{file.name}.{os.getpid()}.part")
     save_file(tensors, partial, {"scenes": json.dumps(scenes)})
     partial.replace(file)

@@ -63,7 +63,7 @@ class Plan:
 PLANS = {
     "full": Plan(),
     "tiny": Plan(
-        scenes=96,
+        scenes=48,
         steps=4,
         eye_steps=2,
         pictures=24,
@@ -118,7 +118,8 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
         return False
     words, samples = prepared
     side = get_context("spawn").Process(target=_side, args=(task, ending), daemon=True)
-    side.start()
+    if not should_end():  # it takes seconds to start
+        side.start()
     try:
         finished = _train_transformer(
             task, words, samples, say, should_end, alone=lambda: not side.is_alive()
@@ -129,7 +130,8 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
         stopped = should_end()
     finally:
         ending.set()
-        side.join(30)
+        if side.pid is not None:
+            side.join(30)
     if side.exitcode:
         raise TrainingError(
             f"the second process ended with code {side.exitcode}; see {task.out / 'train.log'}, then run again"
@@ -225,7 +227,7 @@ def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabul
         basis = folder_basis(content)
         basis.save(basis_file)
         return _words(task), folder_samples(content, basis, say)
-    drawn_basis(basis_file, seed=task.seed)
+    drawn_basis(basis_file, seed=task.seed, scenes=task.plan.scenes)
     shards = -(-task.plan.scenes // SHARD)
     drawn = draw_shards(
         task.out / "scenes",

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests import preloaded
+
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\r")
 _BEGUN = re.compile(r"\x1b(\[[0-9;?]*[ -/]*)?\Z")
 
@@ -22,19 +24,33 @@ _BEGUN = re.compile(r"\x1b(\[[0-9;?]*[ -/]*)?\Z")
 class Terminal:
     """`newbie` in a pseudo-terminal; `seen` is everything it wrote, without control sequences."""
 
-    def __init__(self, arguments: Sequence[object], *, cwd: Path, **variables: str) -> None:
+    def __init__(
+        self, arguments: Sequence[object], *, cwd: Path, copied: bool = False, **variables: str
+    ) -> None:
+        """Start it.
+
+        Args:
+            copied: take a copy of a process that has imported what takes long (see `preloaded`).
+            variables: changes to the environment.
+        """
         self._master, slave = pty.openpty()
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", "HOME": str(cwd), **variables}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)],
-            cwd=cwd,
-            env=environment,
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=_own_terminal,
-        )
+        words = [str(each) for each in arguments]
+        changes = {"TERM": "xterm", "COLUMNS": "200", "HOME": str(cwd), **variables}
+        self._process: preloaded.Process | subprocess.Popen[bytes]
+        if copied:
+            streams = (slave, slave, slave)
+            self._process = preloaded.start(words, cwd=cwd, streams=streams, variables=changes, session=True)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "newbie_core.cli", *words],
+                cwd=cwd,
+                env=os.environ | changes,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=_own_terminal,
+            )
         os.close(slave)
         self._bytes = b""
         self._read_to = 0

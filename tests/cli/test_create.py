@@ -18,6 +18,7 @@ from newbie_core.cli.prompt_lines import PromptLines, open_elements
 from newbie_core.cli.studio import read_prompt
 from newbie_core.images import pixel_digest, read_record
 from newbie_core.model.tiny import write_tiny
+from tests import preloaded
 from tests.cli.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,8 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def session(model: Path, tmp_path: Path) -> Iterator[Terminal]:
-    variables = {"PYTHONPATH": str(ROOT)}
-    with Terminal(["create", "--model", model, *SMALL], cwd=tmp_path, **variables) as terminal:
+    with Terminal(["create", "--model", model, *SMALL], cwd=tmp_path, copied=True) as terminal:
         terminal.wait_for("prompt> ")
         yield terminal
 
@@ -190,12 +190,9 @@ def test_a_pipe_of_prompts_is_worked_through(model: Path, tmp_path: Path) -> Non
 
 def piped(model: Path, tmp_path: Path, prompts: bytes, *more: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "prompts").write_bytes(prompts)
-    command = [sys.executable, "-m", "newbie_core.cli", "create", "--model", str(model), *SMALL, *more]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8:strict"}
+    command = ("create", "--model", model, *SMALL, *more)
     with (tmp_path / "prompts").open() as file:
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, stdin=file, capture_output=True, text=True, timeout=120
-        )
+        return preloaded.run(*command, cwd=tmp_path, stdin=file, PYTHONIOENCODING="utf-8:strict")
 
 
 def test_one_spoilt_prompt_of_a_pipe_spoils_no_other(model: Path, tmp_path: Path) -> None:
@@ -211,24 +208,20 @@ def test_one_spoilt_prompt_of_a_pipe_spoils_no_other(model: Path, tmp_path: Path
 
 
 def test_ctrl_c_ends_a_pipe(model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "newbie_core.cli", "create", "--model", str(model), "--size", "256x256"]
-    made = subprocess.Popen(
-        [*command, "--steps", "200"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with made:
-        assert made.stdin is not None and made.stdout is not None
-        made.stdin.write("smile\n" * 50)
-        made.stdin.flush()
-        assert "output_001" in made.stdout.readline()
-        made.send_signal(signal.SIGINT)
-        _, said = made.communicate(timeout=60)
-    assert made.returncode == 130 and "Traceback" not in said
+    command = ["create", "--model", str(model), "--size", "256x256", "--steps", "200"]
+    prompts, typed = os.pipe()
+    shown, out = os.pipe()
+    with (tmp_path / "said").open("w+") as err:
+        made = preloaded.start(command, cwd=tmp_path, streams=(prompts, out, err.fileno()))
+        for end in (prompts, out):
+            os.close(end)
+        with os.fdopen(typed, "w") as typing, os.fdopen(shown) as lines:
+            typing.write("smile\n" * 50)
+            typing.flush()
+            assert "output_001" in lines.readline()
+            made.send_signal(signal.SIGINT)
+            code = made.wait(timeout=60)
+    assert code == 130 and "Traceback" not in (tmp_path / "said").read_text()
     assert len(list(tmp_path.glob("*.png"))) < 10
 
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
-import traceback
-import warnings
 from pathlib import Path
-from typing import IO, NoReturn
 
 import pytest
 import torch
@@ -19,14 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from newbie_core.cli.doctor import _room
-from newbie_core.cli.main import main
 from newbie_core.images import pixel_digest, read_record
 from newbie_core.model.tiny import write_tiny
+from tests import preloaded
 from tests.cli.terminal import Terminal
-
-# What the commands import when they need it, so that each copy of this process finds it there.
-for _name in ("cli.commands", "cli.single", "cli.model_commands", "model.text_to_image", "engines.newbie"):
-    importlib.import_module(f"newbie_core.{_name}")
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--size", "64x64", "--steps", "2")
@@ -54,48 +45,12 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def newbie(*arguments: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `newbie` in a process of its own; forked from this one, which has imported what takes long, unless the
-    environment must be another from the start."""
+    """Run `newbie` in a process that has imported what takes long, unless its environment must be another from the start."""
     if not variables:
-        return forked([str(each) for each in arguments], cwd)
+        return preloaded.run(*arguments, cwd=cwd)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)} | variables
     command = [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200)
-
-
-def forked(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """What `newbie ARGUMENTS` says and ends with, in a copy of this process."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as told:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # of threads: those of xdist do nothing meanwhile
-            pid = os.fork()
-        if pid == 0:
-            _become(arguments, cwd, out, told)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        out.seek(0)
-        told.seek(0)
-        return subprocess.CompletedProcess(arguments, code, out.read(), told.read())
-
-
-def _become(arguments: list[str], cwd: Path, out: IO[str], told: IO[str]) -> NoReturn:
-    code = 1
-    try:
-        os.chdir(cwd)
-        for number, stream in ((1, out), (2, told)):
-            os.dup2(stream.fileno(), number)
-        sys.stdout, sys.stderr = out, told
-        warnings.resetwarnings()
-        code = main(arguments)
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    finally:
-        if sys.exception() is not None:
-            traceback.print_exc(file=told)
-        out.flush()
-        told.flush()
-        os._exit(code)
 
 
 def test_one_picture_is_made_with_a_bar_size_time_and_memory(model: Path, tmp_path: Path) -> None:

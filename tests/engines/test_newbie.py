@@ -21,6 +21,7 @@ from newbie_core.errors import EngineChoiceError, ModelError, PictureError
 from newbie_core.images import pixel_digest
 from newbie_core.model.tiny import write_tiny
 from newbie_core.plans import Job
+from tests import preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "<character_1>\n<gender>1girl</gender>\n<appearance>{}</appearance>\n</character_1>\n"
@@ -61,12 +62,9 @@ def digests(engine: NewbieEngine, jobs: Sequence[Job]) -> list[str]:
     return found
 
 
-def newbie(*arguments: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)]
-    environment = {**os.environ, "NEWBIE_FSYNC": "0", **variables}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=200, check=False
-    )
+def newbie(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `newbie` in a process that has imported what takes long."""
+    return preloaded.run(*arguments, cwd=ROOT, NEWBIE_FSYNC="0")
 
 
 def test_neighbours_and_order_change_no_pixel(engine: NewbieEngine) -> None:
@@ -261,6 +259,16 @@ def test_the_line_starts_without_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_what_a_plan_asks_needs_torch_alone(model: Path) -> None:
+    code = (
+        "import sys; from newbie_core.engines import load_engine; "
+        "engine = load_engine('newbie', {'model': sys.argv[1]}); "
+        "engine.identity(), engine.capabilities(), engine.environment(), engine.licences(); "
+        "sys.exit(sum(name in sys.modules for name in ('diffusers', 'transformers', 'peft')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, model], cwd=ROOT, check=False).returncode == 0
+
+
 def _sha256(path: Path) -> str:
     import hashlib
 
@@ -276,13 +284,11 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_digest(model: Path, tmp_pat
         common = ["run", str(sheet), "--engine", "newbie", "--model", str(model), "--json"]
         return [*common, "--store", str(tmp_path / store)]
 
-    whole = json.loads(newbie(*arguments("whole")).stdout)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "newbie_core.cli", *arguments("killed")],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    # An interpreter of its own, which hashes and imports in its own order.
+    command = [sys.executable, "-m", "newbie_core.cli", *arguments("whole")]
+    whole = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, timeout=200).stdout)
+    with Path(os.devnull).open("r+") as nothing:
+        process = preloaded.start(arguments("killed"), cwd=ROOT, streams=(nothing.fileno(),) * 3)
     deadline = time.monotonic() + 100
     while process.poll() is None and not _made(tmp_path / "killed") and time.monotonic() < deadline:
         time.sleep(0.02)

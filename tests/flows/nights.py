@@ -51,7 +51,6 @@ class Night:
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "NEWBIE_DEVICE_LOCKS": str(folder / "devices"),
             "PYTHONPATH": str(folder),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "STRIPES": str(self.stripes),
         }
 

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from newbie_core.nano.tokenizer import vocabulary
 from newbie_core.nano.training import PLANS, Task, scaled, train
 from newbie_core.nano.transformer_training import EARLY, EARLY_END, Schedule, TransformerTraining, draw_times
 from newbie_core.nano.trials import trials
+from tests import preloaded
 
 
 @pytest.fixture(scope="module")
@@ -161,13 +160,12 @@ def draw_ahead(out: Path, basis: LatentBasis) -> None:
     training._settle(Task(out=out, plan=PLANS["tiny"], seed=1))
     basis.save(out / "latents.safetensors")
     (out / "scenes").mkdir()
-    dataset._draw_shard(out / "scenes", out / "latents.safetensors", 1, 0)
+    dataset._draw_shard(out / "scenes", out / "latents.safetensors", 1, range(PLANS["tiny"].scenes))
 
 
 def test_a_run_keeps_to_its_arguments(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, basis: LatentBasis
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], basis: LatentBasis
 ) -> None:
-    monkeypatch.setattr(dataset, "SHARD", PLANS["tiny"].scenes)
     out = tmp_path / "out"
     draw_ahead(out, basis)
     # Out of time at once.
@@ -175,7 +173,7 @@ def test_a_run_keeps_to_its_arguments(
     assert json.loads(capsys.readouterr().out) == {"finished": False, "model": None}
     assert not (out / "model").exists()
     assert "the same command goes on from here" in (out / "train.log").read_text()
-    assert len(list(load_shard(out / "scenes", 0))) >= PLANS["tiny"].scenes
+    assert len(list(load_shard(out / "scenes", 0))) == PLANS["tiny"].scenes
     with pytest.raises(
         TrainingError,
         match=r"seed 1, data drawn.*seed 2",
@@ -285,21 +283,25 @@ def test_intervals_are_wilsons() -> None:
 
 def test_a_signal_to_all_processes_ends_them_in_order(tmp_path: Path) -> None:
     """Ctrl+C in a terminal reaches the children too."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "newbie_core.cli", "nano", "train", "--out", str(tmp_path), "--plan", "tiny"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    shown, said = os.pipe()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    process = preloaded.start(
+        ["nano", "train", "--out", str(tmp_path), "--plan", "tiny"],
+        cwd=tmp_path.parent,
+        streams=(nothing, said, said),
+        session=True,
     )
-    assert process.stderr is not None
+    os.close(said)
+    os.close(nothing)
     seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if line.startswith("drawn"):
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    rest = process.communicate(timeout=120)[1]
-    assert process.returncode == 130
+    with os.fdopen(shown) as lines:
+        for line in lines:
+            seen.append(line)
+            if line.startswith("drawn"):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        rest = lines.read()
+    assert process.wait(timeout=120) == 130
     assert "stopped after" in rest
     assert "Traceback" not in "".join(seen) + rest
     assert (tmp_path / "transformer" / "transformer.pt").exists()
