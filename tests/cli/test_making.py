@@ -10,7 +10,7 @@ FAULT_KEYS = {"file", "sheet", "row", "column", "header", "code", "message", "fi
 RUN_KEYS = {
     "catalog", "release", "digest", "new", "generated", "reused", "removed", "held", "waiting", "failed",
     "rejected", "warnings", "infos", "seconds", "view", "notes", "usage",
-    "undecided", "proposal", "canary", "exit_code",
+    "undecided", "proposal", "canary", "page", "exit_code",
 }  # fmt: skip
 PLAN_KEYS = {
     "catalog", "release", "digest", "engine", "add", "change", "remove", "keep", "held", "pinned", "disabled", "excluded",
