@@ -19,6 +19,7 @@ def _use_memory_for_files() -> None:
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if min(room.f_bavail * room.f_frsize, free) > 8 * gib:
         os.environ["TMPDIR"] = str(shared)
+        tempfile.tempdir = None  # pytest has asked for it before
 
 
 _use_memory_for_files()

@@ -54,7 +54,8 @@ def parse_infotext(text: str) -> tuple[str, str, dict[str, str]]:
     Defaults that webui adds for missing keys (RNG: GPU, Clip skip: 1) are not added.
     """
     lines = text.strip().split("\n")
-    items = _ITEM.findall(lines[-1])
+    # A line without a colon has no items; the pattern takes long to say so of a long one.
+    items = _ITEM.findall(lines[-1]) if ":" in lines[-1] else []
     if len(items) >= MIN_ITEMS:
         lines.pop()
     else:
