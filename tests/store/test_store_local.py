@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,21 @@ def test_a_driver_goes_on_when_somebody_cleans_its_temporaries_away(tmp_path):
 
 
 def in_child(run):
-    """Run in a forked process and give its exit code."""
-    child = FORK.Process(target=run)
+    """Run in a forked process and give its exit code: 0 unless it raised."""
+
+    def alone():
+        code = 1
+        try:
+            run()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            # Without what other libraries of this process (Prefect) have put off until its threads end.
+            os._exit(code)
+
+    child = FORK.Process(target=alone)
     child.start()
     child.join()
     return child.exitcode
