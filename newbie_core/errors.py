@@ -229,3 +229,8 @@ class ReleaseError(NewbieError):
     """A release that cannot be published, found or moved."""
 
     code = "E_RELEASE"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says of a failure; its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -25,7 +25,7 @@ import sentencepiece
 import tokenizers
 from tokenizers import models
 
-from newbie_core.errors import ModelError
+from newbie_core.errors import ModelError, first_line
 
 FILE_LIMIT = 200_000_000
 """Bytes a tokenizer file may have; the largest of the published ones has 33 MB."""
@@ -341,9 +341,7 @@ def _processor(content: bytes, where: str) -> sentencepiece.SentencePieceProcess
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     except (RuntimeError, ValueError) as error:
-        # The library says nothing at all of some damage.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _damaged(where, reason, "SentencePiece model") from error
+        raise _damaged(where, first_line(error), "SentencePiece model") from error
     if not 0 <= processor.unk_id() < processor.get_piece_size():
         raise _damaged(where, "it has no unknown piece", "SentencePiece model")
     return processor

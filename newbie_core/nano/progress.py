@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from newbie_core.errors import TrainingError
+from newbie_core.errors import TrainingError, first_line
 
 
 def write_checkpoint(file: Path, state: Mapping[str, Any]) -> None:
@@ -32,9 +32,8 @@ def read_checkpoint(file: Path, device: torch.device) -> dict[str, Any]:
     except OSError as error:
         raise TrainingError(f"{file}: {error.strerror or error}") from error
     except Exception as error:  # torch.load raises what its unpickler and its archive reader raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(
-            f"{file}: is no whole checkpoint: {reason}; delete it, and the same command starts this part again"
+            f"{file}: is no whole checkpoint: {first_line(error)}; delete it, and the same command starts this part again"
         ) from error
     if not isinstance(state, dict) or "step" not in state:
         raise TrainingError(

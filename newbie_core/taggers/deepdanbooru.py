@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from newbie_core.errors import ModelError
+from newbie_core.errors import ModelError, first_line
 from newbie_core.taggers.squares import fit_square
 
 SIDE = 512
@@ -251,7 +251,7 @@ def _read(file: Path) -> dict[str, Any]:
             "take the file published with the network",
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = first_line(error)
         raise _wrong(file, f"no plain PyTorch file: {why}", "fetch it again, from its publisher") from error
     if not isinstance(state, dict):
         raise _wrong(file, f"it holds a {type(state).__name__}", "expected tensors by name")

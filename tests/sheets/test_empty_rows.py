@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import random
-import zipfile
 
 import pytest
 
-from newbie_core.errors import SheetError
 from newbie_core.sheets import Limits
 from newbie_core.sheets.empty_rows import EmptyRows
-from newbie_core.sheets.xlsx import read_xlsx
-from tests.sheets.corpus import HEADER, MAIN, row_xml, workbook_parts
+from tests.sheets.corpus import HEADER, row_xml
+from tests.sheets.raw_rows import read_rows
 
 
 def read(data: str) -> object:
-    """What the reader says of a sheet whose `<sheetData>` holds `data`; a refusal as its text."""
-    parts = workbook_parts({"characters": ""})
-    parts["xl/worksheets/sheet1.xml"] = f'<worksheet xmlns="{MAIN}"><sheetData>{data}</sheetData></worksheet>'
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    try:
-        return read_xlsx(file.getvalue(), Limits(), "error")
-    except SheetError as error:
-        return str(error)
+    """What the reader says with the usual limits."""
+    return read_rows(data, limits=Limits())
 
 
 def both(data: str, monkeypatch: pytest.MonkeyPatch) -> tuple[object, object]:

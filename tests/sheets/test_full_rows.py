@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import random
 import re
-import zipfile
 
 import pytest
 
-from newbie_core.errors import SheetError
 from newbie_core.sheets import Limits, full_rows, worksheet
-from newbie_core.sheets.xlsx import read_xlsx
-from tests.sheets.corpus import HEADER, MAIN, row_xml, workbook_parts
+from tests.sheets.corpus import HEADER, row_xml
+from tests.sheets.raw_rows import read_rows
 
 LIMITS = Limits(rows=20)
 
 
 def read(data: str, texts: tuple[str, ...] = ("a",)) -> object:
-    """What the reader says of a sheet whose `<sheetData>` holds `data`; a refusal as its text."""
-    parts = workbook_parts({"characters": ""}, strings=texts)
-    parts["xl/worksheets/sheet1.xml"] = f'<worksheet xmlns="{MAIN}"><sheetData>{data}</sheetData></worksheet>'
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    try:
-        return read_xlsx(file.getvalue(), LIMITS, "error")
-    except SheetError as error:
-        return str(error)
+    """What the reader says with a limit of 20 rows."""
+    return read_rows(data, limits=LIMITS, texts=texts)
 
 
 def slowly(data: str, monkeypatch: pytest.MonkeyPatch, texts: tuple[str, ...] = ("a",)) -> object:
