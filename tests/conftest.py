@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -41,6 +42,7 @@ os.environ["NEWBIE_ENGINE"] = "sketch"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What is remembered of weight files stays out of the person's own cache.
 os.environ["NEWBIE_CACHE"] = tempfile.mkdtemp(prefix="newbie-cache-")
+_MADE = (os.environ["PREFECT_HOME"], os.environ["NEWBIE_CACHE"])
 
 
 LONG_FILES = (
@@ -66,6 +68,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, all else as collected."""
     place = {Path(__file__).parent / name: number for number, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+def pytest_unconfigure() -> None:
+    """What was made above is removed; forks of this process never come here."""
+    for folder in _MADE:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
