@@ -1,8 +1,9 @@
-"""Commands of the model without the wait: processes copied from one that has imported what takes ten seconds.
+"""Commands without the wait: processes copied from one that has imported what takes one second, or ten.
 
-`python -m tests.preloaded FD` imports torch, diffusers and transformers and computes nothing, so it has one thread and
-may be copied. At each request on the socket FD it forks: the copy takes over the folder, environment, files and
-session it is given and then is `python -m newbie_core.cli ARGUMENTS`, from its first line to the interpreter's end.
+`python -m tests.preloaded SET FD` imports a set of modules (`line`: what a run needs; `model`: torch, diffusers and
+transformers too) and computes nothing, so it has one thread and may be copied. At each request on the socket FD it forks:
+the copy takes over the folder, environment, files and session it is given and then is `python -m newbie_core.cli
+ARGUMENTS`, from its first line to the interpreter's end.
 
 What decides how an interpreter starts is not taken over: PYTHONPATH, PYTHONHASHSEED, libraries' own variables. Tests
 of those, and one process in each comparison of several, are started the usual way.
@@ -25,25 +26,28 @@ import subprocess
 import sys
 import tempfile
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = (
-    "model.text_to_image",
-    "model.output",
-    "model.autoencoder",
-    "model.text_encoders",
-    "model.transformer",
-    "model.tiny",
-    "model.convert",
-    "engines.newbie",
-    "production",
-    "delivery",
-    "review",
-)
+LINE = ("cli.commands", "cli.arguments", "drawing", "engines.sketch", "production", "delivery", "review")
+MODULES = {
+    "line": LINE,
+    "model": (
+        *LINE,
+        "model.text_to_image",
+        "model.output",
+        "model.autoencoder",
+        "model.text_encoders",
+        "model.transformer",
+        "model.tiny",
+        "model.convert",
+        "engines.newbie",
+    ),
+}
 COMMAND = "newbie_core.cli"
 _LARGEST_REQUEST = 1 << 20
 _PID_BYTES = 4
@@ -52,8 +56,8 @@ _PID_BYTES = 4
 class Process:
     """A started command, with the part of `subprocess.Popen` that tests use."""
 
-    def __init__(self, status: int) -> None:
-        self._status = status
+    def __init__(self, status: int, said: tuple[IO[str], IO[str]] | None = None) -> None:
+        self._status, self._said = status, said
         self.pid = int.from_bytes(os.read(status, _PID_BYTES), "little")
         self.returncode: int | None = None
 
@@ -72,6 +76,17 @@ class Process:
             os.close(self._status)
         return self.returncode
 
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; what it wrote to its own stdout and stderr, where `opened` gave it those."""
+        self.wait(timeout)
+        texts = []
+        for file in self._said or ():
+            with file:
+                file.seek(0)
+                texts.append(file.read())
+        out, err = texts
+        return out, err
+
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
         if self.poll() is None:
@@ -89,14 +104,19 @@ def start(
     streams: tuple[int, int, int],
     module: str = COMMAND,
     variables: dict[str, str] | None = None,
+    environment: dict[str, str] | None = None,
     session: bool = False,
+    modules: str = "model",
+    said: tuple[IO[str], IO[str]] | None = None,
 ) -> Process:
     """Start `newbie ARGUMENTS`.
 
     Args:
         module: what `python -m` is to run instead.
         streams: descriptors of its stdin, stdout and stderr; they stay open here.
-        variables: changes to this process's environment.
+        variables: changes to this process's environment, or to `environment` where it is given.
+        modules: the set that it has imported.
+        said: what `communicate` reads in the end.
         session: make it the leader of a session of its own; a terminal at its stdin then is its controlling one.
     """
     status, told = os.pipe()
@@ -104,14 +124,23 @@ def start(
         "module": module,
         "arguments": arguments,
         "cwd": str(cwd),
-        "environment": {**os.environ, **(variables or {})},
+        "environment": {**(os.environ if environment is None else environment), **(variables or {})},
         "session": session,
     }
     try:
-        socket.send_fds(_server(), [json.dumps(request).encode()], [*streams, told])
+        socket.send_fds(_server_of(modules), [json.dumps(request).encode()], [*streams, told])
     finally:
         os.close(told)
-    return Process(status)
+    return Process(status, said)
+
+
+def opened(*arguments: object, cwd: Path, modules: str = "line", **variables: str) -> Process:
+    """Start `newbie ARGUMENTS` without input; `communicate` gives what it wrote."""
+    out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115  # communicate closes them
+    with Path(os.devnull).open() as nothing:
+        streams = (nothing.fileno(), out.fileno(), err.fileno())
+        words = [str(each) for each in arguments]
+        return start(words, cwd=cwd, streams=streams, variables=variables, modules=modules, said=(out, err))
 
 
 def run(
@@ -140,13 +169,21 @@ def run(
         return subprocess.CompletedProcess(words, code, out.read(), err.read())
 
 
+_one_at_a_time = threading.Lock()
+
+
+def _server_of(modules: str) -> socket.socket:
+    with _one_at_a_time:
+        return _server(modules)
+
+
 @functools.cache
-def _server() -> socket.socket:
+def _server(modules: str) -> socket.socket:
     """The socket of the process that is copied; it ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.preloaded", str(theirs.fileno())],
+            [sys.executable, "-m", "tests.preloaded", modules, str(theirs.fileno())],
             cwd=ROOT,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
@@ -161,8 +198,8 @@ def _server() -> socket.socket:
 
 
 def _main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
-    for name in MODULES:
+    control = socket.socket(fileno=int(sys.argv[2]))
+    for name in MODULES[sys.argv[1]]:
         importlib.import_module(f"newbie_core.{name}")
     # Watchers are nobody's to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -1,4 +1,7 @@
-"""Run `newbie` as a person does: a process of its own, watched for time, memory and stray files."""
+"""Run `newbie` as a person does: a process of its own, watched for time, memory and stray files.
+
+Each is a copy of one that has imported what a run needs (see `preloaded`): what counts here is how inputs end.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import contextlib
 import io
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any
 import orjson
 
 from newbie_core.cli import main
+from tests import preloaded
 
 SECONDS = 10.0
 BYTES = 1_500_000_000
@@ -58,11 +60,19 @@ def newbie(*arguments: str | Path, folder: Path) -> Ran:
     """`newbie ARGUMENTS` in `folder`; fails where it takes too long or too much memory."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "NEWBIE_FSYNC": "0", "NEWBIE_ENGINE": "sketch"}
-    command = [sys.executable, "-m", "newbie_core.cli", *map(str, arguments)]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as told,
+        Path(os.devnull).open() as nothing,
+    ):
         start = time.monotonic()
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=out, stderr=told, start_new_session=True
+        process = preloaded.start(
+            [*map(str, arguments)],
+            cwd=folder,
+            environment=environment,
+            streams=(nothing.fileno(), out.fileno(), told.fileno()),
+            session=True,
+            modules="line",
         )
         peak = _watch(process, start)
         seconds = time.monotonic() - start
@@ -83,7 +93,7 @@ def newbie(*arguments: str | Path, folder: Path) -> Ran:
     )
 
 
-def _watch(process: subprocess.Popen[bytes], start: float) -> int:
+def _watch(process: preloaded.Process, start: float) -> int:
     """Wait for the process, or end it when its time is over; the most memory its whole tree ever held."""
     peaks: dict[int, int] = {}
     while process.poll() is None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from newbie_core.cli import main
+from tests import preloaded
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "newbie_core.cli")
@@ -80,8 +81,10 @@ def start(
     prefix: Sequence[str] = (),
     command: Sequence[str] = COMMAND,
     cwd: Path = REPOSITORY,
-) -> subprocess.Popen[str]:
-    """The command as a process of its own."""
+) -> subprocess.Popen[str] | preloaded.Process:
+    """The command as a process of its own; the plain one is a copy of a process that has its imports (`preloaded`)."""
+    if command == COMMAND and not prefix:
+        return preloaded.opened(*arguments, cwd=cwd, **(env or {}))
     return subprocess.Popen(
         [*prefix, *command, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -92,7 +95,7 @@ def start(
     )
 
 
-def end(process: subprocess.Popen[str], *, timeout: float = 120) -> Ended:
+def end(process: subprocess.Popen[str] | preloaded.Process, *, timeout: float = 120) -> Ended:
     """Wait for a process that was started."""
     try:
         out, err = process.communicate(timeout=timeout)
