@@ -63,11 +63,11 @@ class Plan:
 PLANS = {
     "full": Plan(),
     "tiny": Plan(
-        scenes=48,
+        scenes=24,
         steps=4,
         eye_steps=2,
-        pictures=24,
-        autoencoder_pictures=24,
+        pictures=16,
+        autoencoder_pictures=16,
         decoder_steps=6,
         encoder_steps=2,
         tagger_steps=3,

@@ -122,7 +122,7 @@ def test_a_long_prompt_is_not_taken_for_a_file(model: Path, tmp_path: Path) -> N
 
 
 def test_a_picture_too_large_for_memory_is_told(model: Path, tmp_path: Path) -> None:
-    command = f"ulimit -v 1200000; exec {sys.executable} -m newbie_core.cli test --size 2048x2048 --steps 1"
+    command = f"ulimit -v 1000000; exec {sys.executable} -m newbie_core.cli test --size 1536x1024 --steps 1"
     done = subprocess.run(
         ["bash", "-c", f"{command} --model {model}"],
         cwd=tmp_path,

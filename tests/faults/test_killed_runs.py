@@ -29,7 +29,7 @@ from line import (
     two_at_a_time,
 )
 
-SUITE_ROUNDS, CAMPAIGN_ROUNDS = 20, 200
+SUITE_ROUNDS, CAMPAIGN_ROUNDS = 10, 200
 
 COUNTING = """
 import os, sys

@@ -15,7 +15,7 @@ import torch
 from newbie_core.cli.main import main
 from newbie_core.errors import PictureError, TrainingError
 from newbie_core.model import NewBieImagePipeline
-from newbie_core.nano import dataset, training
+from newbie_core.nano import autoencoder_training, dataset, training
 from newbie_core.nano.autoencoder_training import AutoencoderTraining
 from newbie_core.nano.batches import Writer, pool_batches
 from newbie_core.nano.dataset import Sample, encode_picture, load_shard, to_tensor
@@ -76,19 +76,28 @@ def test_batches_are_the_seeds_alone(samples: list[Sample]) -> None:
         assert each.jina_ids[:, -1].eq(2).all()
 
 
-@pytest.mark.parametrize("stopped", [2, 3, 4], ids=["before", "between the legs", "in the second leg"])
+SHORT = Schedule(steps=2, eye_steps=2, batch=2)
+
+
+@pytest.fixture(scope="module")
+def through(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> TransformerTraining:
+    """A short training that nothing stopped."""
+    run = TransformerTraining(tmp_path_factory.mktemp("through"), vocabulary(), SHORT, seed=1, compiled=False)
+    run.run(samples, quiet)
+    return run
+
+
+@pytest.mark.parametrize("stopped", [1, 2, 3], ids=["before", "between the legs", "in the second leg"])
 def test_the_transformers_training_goes_on_the_same(
-    samples: list[Sample], tmp_path: Path, stopped: int
+    samples: list[Sample], tmp_path: Path, through: TransformerTraining, stopped: int
 ) -> None:
-    schedule, words = Schedule(steps=3, eye_steps=2, batch=4), vocabulary()
-    through = TransformerTraining(tmp_path / "a", words, schedule, seed=1, compiled=False)
-    through.run(samples, quiet)
-    first = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
+    words = vocabulary()
+    first = TransformerTraining(tmp_path, words, SHORT, seed=1, compiled=False)
     first.run(samples, quiet, until=stopped)
-    again = TransformerTraining(tmp_path / "b", words, schedule, seed=1, compiled=False)
+    again = TransformerTraining(tmp_path, words, SHORT, seed=1, compiled=False)
     assert again.step == stopped
     again.run(samples, quiet)
-    assert again.step == schedule.total == 5
+    assert again.step == SHORT.total == 4
     for (name, one), other in zip(
         through.network.state_dict().items(), again.network.state_dict().values(), strict=True
     ):
@@ -101,15 +110,15 @@ def test_the_transformers_training_goes_on_the_same(
 def test_the_second_leg_begins_with_the_average_and_a_rate_of_its_own(
     samples: list[Sample], tmp_path: Path
 ) -> None:
-    schedule = Schedule(steps=3, eye_steps=300, batch=4)
+    schedule = Schedule(steps=2, eye_steps=300, batch=2)
     run = TransformerTraining(tmp_path, vocabulary(), schedule, seed=1, compiled=False)
-    run.run(samples, quiet, until=2)
+    run.run(samples, quiet, until=1)
     assert any(
         not torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters()
     )
-    run.run(samples, quiet, until=3)
+    run.run(samples, quiet, until=2)
     assert all(torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
-    rates = [schedule.factor(step) for step in range(3, schedule.total)]
+    rates = [schedule.factor(step) for step in range(2, schedule.total)]
     assert max(rates) == rates[100] == schedule.eye_rate
     assert rates[0] < rates[30] < rates[100] > rates[200] > rates[-1] > 0
 
@@ -137,8 +146,9 @@ def test_times_are_of_all_the_way_and_a_share_of_them_early() -> None:
 
 
 def test_the_autoencoders_training_goes_on_the_same(
-    scenes: list[Scene], basis: LatentBasis, tmp_path: Path
+    scenes: list[Scene], basis: LatentBasis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(autoencoder_training, "CROPS", ((32, 4), (48, 2)))
     pictures = [((to_tensor(draw_scene(scene)) + 1) * 127.5).round().to(torch.uint8) for scene in scenes[:6]]
 
     def start(name: str) -> AutoencoderTraining:
