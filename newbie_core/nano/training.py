@@ -1,11 +1,12 @@
 """From nothing to a checkpoint: draw, fit latents, train transformer, autoencoder and tagger, export.
 
-Two processes share the work: this one trains the transformer, a second one the autoencoder and then the tagger.
+Two processes share the work: this one trains the transformer, a second one the autoencoder and then the tagger. In the
+end the decoder learns from latents that the transformer made.
 Everything is a function of the plan and the seed; a stopped run goes on where its checkpoints are::
 
     OUT/run.json             the plan and the seed, fixed by the first start
     OUT/train.log            what was done when
-    OUT/latents.safetensors  OUT/scenes/  OUT/transformer/  OUT/autoencoder/  OUT/tagger/
+    OUT/latents.safetensors  OUT/scenes/  OUT/transformer/  OUT/autoencoder/  OUT/tagger/  OUT/polish/
     OUT/model/               the model, as `newbie run --model OUT/model` takes it
     OUT/model/tagger.pt      the tagger; not where pictures of one's own are learnt
 """
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from newbie_core.nano.autoencoder_training import AutoencoderTraining
     from newbie_core.nano.dataset import Sample
+    from newbie_core.nano.polishing import Polishing
     from newbie_core.nano.scenes import Scene
     from newbie_core.nano.tokenizer import Vocabulary
     from newbie_core.nano.transformer_training import Schedule
@@ -47,6 +50,7 @@ class Plan:
         steps, eye_steps: of the transformer, in the two legs of its schedule.
         pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
         decoder_steps, encoder_steps, tagger_steps: of the others.
+        polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
     """
 
     scenes: int = 18_000
@@ -57,6 +61,8 @@ class Plan:
     decoder_steps: int = 4_500
     encoder_steps: int = 700
     tagger_steps: int = 2_600
+    polish_scenes: int = 1_200
+    polish_steps: int = 1_600
     batch: int = 32
 
 
@@ -71,6 +77,8 @@ PLANS = {
         decoder_steps=6,
         encoder_steps=2,
         tagger_steps=3,
+        polish_scenes=2,
+        polish_steps=2,
         batch=4,
     ),
 }
@@ -104,13 +112,16 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
     _settle(task)
     say = _logged(task.out / "train.log", report)
     began = time.monotonic()
-    ending = get_context("spawn").Event()
+    ending = get_context("spawn").Event()  # for the second process
+    asked_to_end = False
 
     def should_end() -> bool:
+        nonlocal asked_to_end
         late = minutes is not None and time.monotonic() - began > minutes * 60
-        if stop() or late:
+        asked_to_end = asked_to_end or stop() or late
+        if asked_to_end:
             ending.set()
-        return ending.is_set()
+        return asked_to_end
 
     prepared = _prepare(task, say, should_end)
     if prepared is None:
@@ -136,6 +147,9 @@ def train(task: Task, report: Report, *, stop: Callable[[], bool], minutes: floa
         raise TrainingError(
             f"the second process ended with code {side.exitcode}; see {task.out / 'train.log'}, then run again"
         )
+    if finished and not stopped and task.data is None:
+        finished = _polish(task, words, say, should_end)
+        stopped = should_end()
     if not finished or stopped:
         say(_STOPPED.format((time.monotonic() - began) / 60))
         return False
@@ -152,10 +166,8 @@ def export(task: Task) -> None:
     """Write OUT/model from finished checkpoints, with the plan, the seed and the log of the training."""
     import torch
 
-    from newbie_core.nano.autoencoder_training import AutoencoderTraining
     from newbie_core.nano.export import export_model
     from newbie_core.nano.judging import tag_list
-    from newbie_core.nano.latents import LatentBasis
     from newbie_core.nano.tagger_training import TaggerTraining
     from newbie_core.nano.transformer_training import TransformerTraining
     from newbie_core.taggers.deepdanbooru import save_tagger
@@ -165,21 +177,75 @@ def export(task: Task) -> None:
         task.out / "transformer", words, _schedule(task), seed=task.seed, compiled=False
     )
     transformer.average.copy_to(transformer.network)
-    basis = LatentBasis.load(task.out / "latents.safetensors")
-    autoencoder = AutoencoderTraining(
-        task.out / "autoencoder",
-        basis,
-        seed=task.seed,
-        decoder_steps=task.plan.decoder_steps,
-        encoder_steps=task.plan.encoder_steps,
-    )
+    autoencoder = _autoencoder(task).finished() if task.data else _polishing(task).finished()
     folder = task.out / "model"
-    export_model(folder, transformer.network, autoencoder.finished(), words, sizes=SIZES)
+    export_model(folder, transformer.network, autoencoder, words, sizes=SIZES)
     if task.data is None:
         tagger = TaggerTraining(task.out / "tagger", seed=task.seed, steps=task.plan.tagger_steps)
         save_tagger(folder / "tagger.pt", tagger.finished(), tag_list(), dtype=torch.float16)
     for name, kept in (("run.json", "training.json"), ("train.log", "training.log")):
         shutil.copyfile(task.out / name, folder / kept)
+
+
+def _autoencoder(task: Task, *, device: str = "cpu") -> AutoencoderTraining:
+    """The autoencoder's training as it stands."""
+    from newbie_core.nano.autoencoder_training import AutoencoderTraining
+    from newbie_core.nano.latents import LatentBasis
+
+    return AutoencoderTraining(
+        task.out / "autoencoder",
+        LatentBasis.load(task.out / "latents.safetensors"),
+        seed=task.seed,
+        decoder_steps=task.plan.decoder_steps,
+        encoder_steps=task.plan.encoder_steps,
+        device=device,
+    )
+
+
+def _polishing(task: Task, *, device: str = "cpu") -> Polishing:
+    """The decoder's last lesson as it stands."""
+    from newbie_core.nano.polishing import Polishing
+
+    module = _autoencoder(task).finished()
+    return Polishing(task.out / "polish", module, seed=task.seed, steps=task.plan.polish_steps, device=device)
+
+
+def _polish(task: Task, words: Vocabulary, say: Report, stop: Callable[[], bool]) -> bool:
+    """Let the decoder learn from latents that the transformer makes; whether it is done."""
+    import torch
+
+    from newbie_core.nano.batches import Writer
+    from newbie_core.nano.latents import LatentBasis
+    from newbie_core.nano.polishing import load_lessons, make_lessons
+    from newbie_core.nano.transformer_training import TransformerTraining
+
+    torch.set_num_threads(cores_at_hand())
+    polishing = _polishing(task, device=task.device)
+    if polishing.step >= polishing.steps:
+        return True
+    trained = TransformerTraining(
+        task.out / "transformer",
+        words,
+        _schedule(task),
+        seed=task.seed,
+        device=task.device,
+        compiled=False,
+    )
+    trained.average.copy_to(trained.network)
+    lessons = task.out / "polish"
+    made = make_lessons(
+        lessons,
+        trained.network,
+        Writer(words),
+        LatentBasis.load(task.out / "latents.safetensors"),
+        seed=task.seed,
+        scenes=task.plan.polish_scenes,
+        report=say,
+        stop=stop,
+    )
+    if made:
+        polishing.run(load_lessons(lessons), say, stop=stop)
+    return polishing.step >= polishing.steps
 
 
 def _settle(task: Task) -> None:
@@ -306,8 +372,6 @@ def _side(task: Task, ending: Event) -> None:
     """The second process: autoencoder, then tagger."""
     import torch
 
-    from newbie_core.nano.autoencoder_training import AutoencoderTraining
-    from newbie_core.nano.latents import LatentBasis
     from newbie_core.nano.progress import left_to_the_parent
 
     torch.set_num_threads(task.threads)
@@ -318,14 +382,7 @@ def _side(task: Task, ending: Event) -> None:
     if drawn is None:
         return
     scenes, pictures = drawn
-    autoencoder = AutoencoderTraining(
-        task.out / "autoencoder",
-        LatentBasis.load(task.out / "latents.safetensors"),
-        seed=task.seed,
-        decoder_steps=task.plan.decoder_steps,
-        encoder_steps=task.plan.encoder_steps,
-        device=task.device,
-    )
+    autoencoder = _autoencoder(task, device=task.device)
     shown = [_bytes(picture) for picture in pictures[: task.plan.autoencoder_pictures]]
     autoencoder.run(shown, say, stop=ending.is_set)
     if task.data is None and not ending.is_set():
