@@ -142,8 +142,8 @@ def test_crops_are_the_lessons_own(lessons: list[Lesson], tmp_path: Path) -> Non
 def test_steps_at_borders_count_more_and_so_do_faces() -> None:
     target, plain = torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
     at_border, within = target.clone(), target.clone()
-    at_border[..., CELL:] = 0.5
-    within[..., CELL + 4 :] = 0.5
+    at_border[..., CELL : 3 * CELL] = 0.5
+    within[..., CELL + 4 : 3 * CELL + 4] = 0.5  # as much, and as many steps
     assert polish_loss(at_border, target, plain) > polish_loss(within, target, plain)
     weights = plain.clone()
     weights[..., :16, :16] = 4
