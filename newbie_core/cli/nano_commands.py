@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,13 @@ def nano(given: argparse.Namespace, stop: StopSignals) -> int:
 
 
 def _train(given: argparse.Namespace, stop: StopSignals) -> int:
-    from newbie_core.nano.training import PLANS, Task, scaled, train
+    from newbie_core.nano.training import PLANS, Task, train
 
     plan = PLANS[given.plan]
     if given.steps is not None:
         if given.steps < 1:
             raise TrainingError(f"--steps {given.steps}: at least 1 is needed")
-        plan = scaled(plan, given.steps)
+        plan = replace(plan, steps=given.steps)
     _check_device(given.device)
     task = Task(out=given.out, plan=plan, seed=given.seed, device=given.device, data=given.data)
     with stop.after_picture():

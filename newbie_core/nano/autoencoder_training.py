@@ -17,6 +17,7 @@ from newbie_core.model.autoencoder import build_autoencoder
 from newbie_core.nano.latents import LatentBasis
 from newbie_core.nano.network import AUTOENCODER
 from newbie_core.nano.optimisers import Average, Optimisers, make_optimiser, never
+from newbie_core.nano.precision import precision
 from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
 
 CHECKPOINT = "autoencoder.pt"
@@ -104,7 +105,7 @@ class AutoencoderTraining:
             latents = self.basis.encode(target)
             deviation = NOISE * torch.rand(len(latents), 1, 1, 1, generator=generator)
             latents = latents + deviation * torch.randn(latents.shape, generator=generator)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with precision(self.device):
             given = latents.to(self.device, memory_format=torch.channels_last)
             made = self.module.decode(given, return_dict=False)[0]
         loss = picture_loss(made.float(), target.to(self.device))
@@ -115,7 +116,7 @@ class AutoencoderTraining:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
         given = self._crops(pictures, generator)
         wanted = self.basis.encode(given).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with precision(self.device):
             crops = given.to(self.device, memory_format=torch.channels_last)
             moments = self.module.encode(crops, return_dict=False)[0]
         mean, spread = moments.parameters.float().chunk(2, dim=1)

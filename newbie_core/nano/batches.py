@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from newbie_core.model.conditioning import system_prompt_for
+from newbie_core.nano.attributes import cell_labels
 from newbie_core.nano.captions import EMPTY, training_prompt
 from newbie_core.nano.dataset import Sample
 from newbie_core.nano.latents import BLOCK
@@ -28,12 +29,21 @@ UNTOLD_EVERY = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Latents `[B, 16, h, w]`, what an error counts in each `[B, 1, h, w]`, Gemma's ids `[B, L]`, Jina's ids `[B, M]`."""
+    """Pictures with their prompts.
+
+    Attributes:
+        latents: `[B, 16, h, w]`.
+        importance: what an error counts in each place, `[B, 1, h, w]`.
+        gemma_ids, jina_ids: `[B, L]` and `[B, M]`.
+        labels: what each cell shows, `[B, 9, h/2 * w/2]` (see `attributes.cell_labels`); none where nobody knows, or
+            where the prompts are empty.
+    """
 
     latents: Tensor
     importance: Tensor
     gemma_ids: Tensor
     jina_ids: Tensor
+    labels: Tensor | None
 
 
 _Group = tuple[list[Sample], list[str], list[list[int]]]
@@ -69,13 +79,11 @@ def pool_batches(
     pool: int,
     batch: int = BATCH,
     whole: bool = False,
-    eyes: bool = False,
 ) -> Iterator[Batch]:
     """All batches of pool number `pool`; a pool is a share of one shuffled pass over the samples.
 
     Args:
         whole: whether prompts leave nothing out.
-        eyes: whether errors about eyes count more than others.
     """
     size = min(POOL, len(samples))
     per_pass = max(1, len(samples) // size)
@@ -91,7 +99,7 @@ def pool_batches(
         batches += _group_batches(members, writer, rng, batch, whole=whole)
     rng.shuffle(batches)
     for chosen, prompts, rows in batches:
-        yield _batch(chosen, prompts, rows, writer, rng, eyes=eyes)
+        yield _batch(chosen, prompts, rows, writer, rng)
 
 
 def _group_batches(
@@ -140,8 +148,6 @@ def _batch(
     rows: list[list[int]],
     writer: Writer,
     rng: random.Random,
-    *,
-    eyes: bool,
 ) -> Batch:
     longest = max(len(each) for each in rows)
     gemma, jina = [], []
@@ -153,14 +159,23 @@ def _batch(
     latents = torch.stack([sample.latents for sample in chosen]).float()
     return Batch(
         latents=latents,
-        importance=torch.stack([_importance(sample, eyes=eyes) for sample in chosen]),
+        importance=torch.stack([_importance(sample) for sample in chosen]),
         gemma_ids=torch.tensor(gemma),
         jina_ids=torch.tensor(jina),
+        labels=_labels(chosen) if longest else None,
     )
 
 
-def _importance(sample: Sample, *, eyes: bool) -> Tensor:
+def _labels(chosen: list[Sample]) -> Tensor | None:
+    """`[B, 9, cells]`; nobody knows where a user's picture shows what."""
+    scenes = [sample.caption for sample in chosen if isinstance(sample.caption, Scene)]
+    if len(scenes) < len(chosen):
+        return None
+    return torch.stack([cell_labels(scene).flatten(1) for scene in scenes])
+
+
+def _importance(sample: Sample) -> Tensor:
     """`[1, h, w]`; nothing is known of a user's picture, so all of it counts the same."""
     if isinstance(sample.caption, Scene):
-        return torch.from_numpy(importance(sample.caption, BLOCK, eyes=eyes))[None]
+        return torch.from_numpy(importance(sample.caption, BLOCK))[None]
     return torch.ones(1, *sample.latents.shape[1:])

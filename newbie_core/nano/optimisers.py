@@ -12,16 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from newbie_core.nano.precision import multiplies_bf16
+
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _NEWTON_SCHULZ_STEPS = 5
 
 
 @torch.no_grad()
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """The nearest orthogonal matrix, roughly: singular values come out between 0.7 and 1.2. In bf16, as in the source."""
+    """The nearest orthogonal matrix, roughly: singular values come out between 0.7 and 1.2.
+
+    In bf16, as in the source, where it pays.
+    """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    x = (x / (x.norm() + 1e-7)).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    if multiplies_bf16(x.device):
+        x = x.bfloat16()
     for _ in range(_NEWTON_SCHULZ_STEPS):
         square = x @ x.T
         x = _A * x + (_B * square + _C * square @ square) @ x

@@ -146,7 +146,7 @@ def _lessons(
                         .permute(2, 0, 1)
                         .contiguous(),
                         latents=latents.half(),
-                        weights=torch.from_numpy(importance(scene, BLOCK, eyes=True)).half(),
+                        weights=torch.from_numpy(importance(scene, BLOCK)).half(),
                     )
 
 

@@ -352,22 +352,17 @@ def eye_boxes(scene: Scene) -> list[Box]:
     ]
 
 
-BEHIND, FACE, EYES = 0.8, 2.5, 16.0
+BEHIND, FACE, EYES = 0.8, 2.5, 5.0
 """What an error counts beside the characters, in their faces and about their eyes; on a character elsewhere it counts 1."""
 
 
-def importance(scene: Scene, cell: int, *, eyes: bool = False) -> NDArray[np.float32]:
+def importance(scene: Scene, cell: int) -> NDArray[np.float32]:
     """What an error counts in each cell of so many pixels: `[height / cell, width / cell]`.
 
     A face is a tenth of a picture, and most of what is asked of one; an iris is smaller than a cell.
-
-    Args:
-        eyes: whether eyes count `EYES`, not as the rest of a face.
     """
     table = np.full((scene.height // cell, scene.width // cell), BEHIND, dtype=np.float32)
-    parts = [(character_boxes(scene), 1.0), (face_boxes(scene), FACE)]
-    if eyes:
-        parts.append((eye_boxes(scene), EYES))
+    parts = [(character_boxes(scene), 1.0), (face_boxes(scene), FACE), (eye_boxes(scene), EYES)]
     for boxes, weight in parts:
         for left, top, right, bottom in boxes:
             rows = slice(max(0, floor(top / cell)), ceil(bottom / cell))

@@ -26,6 +26,7 @@ from newbie_core.nano.judging import (
     tag_list,
 )
 from newbie_core.nano.optimisers import Average, make_optimiser, never
+from newbie_core.nano.precision import precision
 from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
 from newbie_core.nano.scenes import FACE_PARTS, Box, Scene, character_boxes, labels
 from newbie_core.taggers.deepdanbooru import Architecture, DeepDanbooru
@@ -36,6 +37,9 @@ ARCHITECTURE = Architecture(stem=16, widths=(64, 128, 256, 512), blocks=(2, 3, 4
 
 CROPS, WHOLE = 40, 12
 """Characters and whole pictures in a batch."""
+
+SMALL, SMALL_UNTIL = 128, 0.6
+"""Pixels of the square it looks at for the first share of its steps: coarse things come at half the cost."""
 
 WARM_UP = 40
 
@@ -124,20 +128,21 @@ class TaggerTraining:
 
     def _train(self, examples: Sequence[Example]) -> None:
         rng = random.Random(f"{self.seed}:tagger:{self.step}")
+        side = SMALL if self.step < SMALL_UNTIL * self.steps else SIDE
         pictures, wanted, known = [], [], []
         for index in range(CROPS + WHOLE):
             scene, picture = rng.choice(examples)
             made = (
-                character_example(scene, picture, rng)
+                character_example(scene, picture, rng, side=side)
                 if index < CROPS
-                else whole_example(scene, picture, rng)
+                else whole_example(scene, picture, rng, side=side)
             )
             pictures.append(made[0])
             wanted.append(made[1])
             known.append(made[2])
         batch = torch.from_numpy(np.stack(pictures)).float().div_(255)
         target, mask = torch.stack(wanted), torch.stack(known)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with precision(self.device):
             logits = self.module.logits(batch.to(self.device)).float().cpu()
         loss = F.binary_cross_entropy_with_logits(logits, target, mask, reduction="sum") / mask.sum()
         loss = 4 * loss + _choice_loss(logits[:CROPS], target[:CROPS], mask[:CROPS])
@@ -181,7 +186,13 @@ def _choice_loss(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def character_example(
-    scene: Scene, picture: Image.Image, rng: random.Random, *, index: int | None = None, spoil: bool = True
+    scene: Scene,
+    picture: Image.Image,
+    rng: random.Random,
+    *,
+    index: int | None = None,
+    spoil: bool = True,
+    side: int = SIDE,
 ) -> tuple[np.ndarray, Tensor, Tensor]:
     """One character cut out: pixels `[S, S, 3]`, wanted outputs, and which of them are known."""
     count = len(scene.characters)
@@ -194,11 +205,11 @@ def character_example(
         if name == "eye_colour" and labels(scene)[index]["eyes"] in HIDDEN_EYES:
             continue
         _set(wanted, known, name, [value])
-    return (_spoiled(crop, rng) if spoil else fit_square(crop, SIDE)), wanted, known
+    return (_spoiled(crop, rng, side) if spoil else fit_square(crop, side)), wanted, known
 
 
 def whole_example(
-    scene: Scene, picture: Image.Image, rng: random.Random, *, spoil: bool = True
+    scene: Scene, picture: Image.Image, rng: random.Random, *, spoil: bool = True, side: int = SIDE
 ) -> tuple[np.ndarray, Tensor, Tensor]:
     """A whole picture with the tags of everybody in it."""
     wanted, known = _blank()
@@ -207,7 +218,7 @@ def whole_example(
             _set(wanted, known, name, [each.get(name, "") for each in labels(scene)])
     _set(wanted, known, "background", [scene.background])
     _set(wanted, known, "count", [str(len(scene.characters))])
-    return (_spoiled(picture, rng) if spoil else fit_square(picture, SIDE)), wanted, known
+    return (_spoiled(picture, rng, side) if spoil else fit_square(picture, side)), wanted, known
 
 
 def _moved(box: Box, rng: random.Random) -> Box:
@@ -224,14 +235,14 @@ def _moved(box: Box, rng: random.Random) -> Box:
     )
 
 
-def _spoiled(picture: Image.Image, rng: random.Random) -> np.ndarray:
+def _spoiled(picture: Image.Image, rng: random.Random, side: int) -> np.ndarray:
     """As a generated picture may look: a little blurred, noisy, off in colour."""
     if rng.random() < 0.5:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.0)))
-    pixels = fit_square(picture, SIDE).astype(np.float32)
+    pixels = fit_square(picture, side).astype(np.float32)
     noise = np.random.default_rng(rng.getrandbits(32))
     if rng.random() < 0.6:
-        coarse = noise.normal(0, rng.uniform(1, 9), (SIDE // 4, SIDE // 4, 3)).astype(np.float32)
+        coarse = noise.normal(0, rng.uniform(1, 9), (side // 4, side // 4, 3)).astype(np.float32)
         pixels += coarse.repeat(4, axis=0).repeat(4, axis=1)
         pixels += noise.normal(0, rng.uniform(1, 7), pixels.shape).astype(np.float32)
     pixels = pixels * rng.uniform(0.95, 1.05) + np.array([rng.uniform(-6, 6) for _ in range(3)], np.float32)

@@ -20,7 +20,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -47,20 +47,19 @@ class Plan:
 
     Attributes:
         scenes: drawings for the transformer.
-        steps, eye_steps: of the transformer, in the two legs of its schedule.
+        steps: of the transformer.
         pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
         decoder_steps, encoder_steps, tagger_steps: of the others.
         polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
     """
 
-    scenes: int = 18_000
-    steps: int = 6_000
-    eye_steps: int = 2_200
+    scenes: int = 12_000
+    steps: int = 5_000
     pictures: int = 5_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 4_500
     encoder_steps: int = 700
-    tagger_steps: int = 2_600
+    tagger_steps: int = 2_400
     polish_scenes: int = 1_200
     polish_steps: int = 1_600
     batch: int = 32
@@ -71,7 +70,6 @@ PLANS = {
     "tiny": Plan(
         scenes=24,
         steps=4,
-        eye_steps=2,
         pictures=16,
         autoencoder_pictures=16,
         decoder_steps=6,
@@ -82,10 +80,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, and a run of a minute that shows the way.
-
-8,600 steps took 151 minutes on two busy cores; the decoder's last lesson, which came later, takes about twenty more.
-"""
+"""A whole training, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
@@ -326,10 +321,7 @@ def _words(task: Task) -> Vocabulary:
 def _schedule(task: Task) -> Schedule:
     from newbie_core.nano.transformer_training import Schedule
 
-    plan = task.plan
-    # Where the eyes are is known of drawings only.
-    eye_steps = plan.eye_steps if task.data is None else 0
-    return Schedule(steps=plan.steps, eye_steps=eye_steps, batch=plan.batch)
+    return Schedule(steps=task.plan.steps, batch=task.plan.batch)
 
 
 def _train_transformer(
@@ -360,8 +352,8 @@ def _train_transformer(
             compiled=long,
         )
         run.run(samples, say, stop=stop if wide or not long else lambda: stop() or alone())
-        if stop() or run.step >= run.schedule.total:
-            return run.step >= run.schedule.total
+        if stop() or run.step >= run.schedule.steps:
+            return run.step >= run.schedule.steps
         say("the other parts are trained; the transformer goes on with all cores")
 
 
@@ -457,8 +449,3 @@ def _logged(file: Path, report: Report) -> Report:
         report(text)
 
     return say
-
-
-def scaled(plan: Plan, steps: int) -> Plan:
-    """The plan with so many steps in the first leg, and the second in proportion."""
-    return replace(plan, steps=steps, eye_steps=round(plan.eye_steps * steps / plan.steps))

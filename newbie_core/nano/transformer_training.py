@@ -6,24 +6,24 @@ x_t = (1 - t)·noise + t·data; the network learns data - noise. Source: Lipman 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from newbie_core.nano.attributes import AttributeHeads
 from newbie_core.nano.batches import BATCH, Batch, Writer, pool_batches
 from newbie_core.nano.dataset import Sample
-from newbie_core.nano.network import Network, compile_blocks
-from newbie_core.nano.optimisers import Average, Optimisers, make_optimiser, never
+from newbie_core.nano.network import TRANSFORMER, Network, compile_blocks
+from newbie_core.nano.optimisers import Average, make_optimiser, never
+from newbie_core.nano.precision import precision
 from newbie_core.nano.progress import Pace, read_checkpoint, write_checkpoint
 from newbie_core.nano.tokenizer import Vocabulary
 
-ADAM = ("embed", "final_layer", "clip_text_pooled", "time_text")
+ADAM = ("embed", "final_layer", "clip_text_pooled", "time_text", "heads")
 """Weights that AdamW takes, by parts of their names; Muon takes the other matrices."""
 
 MIDDLE = -0.3
@@ -41,47 +41,33 @@ CHECKPOINT = "transformer.pt"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast, in two legs.
-
-    Attributes are learnt one after the other, what weighs most first, and what has not come when the rate falls never
-    comes. So the first leg learns everything but the eyes, which are smaller than a cell; the second begins with its
-    averaged weights, and errors about the eyes weigh many times more in it.
+    """How long and how fast.
 
     Attributes:
-        steps: of the first leg.
-        eye_steps: of the second leg; none where nobody knows where the eyes are.
-        whole: share of the first leg with whole prompts only: what words mean is learnt about twice as fast from
-            prompts that leave nothing out.
-        flat: share of a leg after which its rate begins to fall.
+        steps: in all.
+        whole: share of the steps, the first ones, with whole prompts only: what words mean is learnt about twice as fast
+            from prompts that leave nothing out.
+        flat: share of the steps after which the rates begin to fall, to nothing at the end.
         lr_matrix, lr_other: rates of Muon and AdamW.
-        eye_rate: what the second leg's rates are multiplied with.
         decay: of the weights' average.
+        heads: what the error of the attribute heads counts beside that of the velocity; it fades as the rates fall.
     """
 
     steps: int
-    eye_steps: int = 0
     batch: int = BATCH
     whole: float = 0.35
     flat: float = 0.45
     lr_matrix: float = 0.02
     lr_other: float = 2e-3
-    eye_rate: float = 0.6
     decay: float = 0.998
-
-    @property
-    def total(self) -> int:
-        """Steps in all."""
-        return self.steps + self.eye_steps
+    heads: float = 0.25
 
     def factor(self, step: int) -> float:
         """What both rates are multiplied with at a step."""
-        second = step >= self.steps
-        place, length = (step - self.steps, self.eye_steps) if second else (step, self.steps)
-        peak = self.eye_rate if second else 1.0
-        if place < WARM_UP:
-            return peak * (place + 1) / WARM_UP
-        turn = self.flat * length
-        return peak if place < turn else peak * max(0.0, (length - place) / (length - turn))
+        if step < WARM_UP:
+            return (step + 1) / WARM_UP
+        turn = self.flat * self.steps
+        return 1.0 if step < turn else max(0.0, (self.steps - step) / (self.steps - turn))
 
 
 class TransformerTraining:
@@ -101,12 +87,21 @@ class TransformerTraining:
         self.folder, self.schedule, self.seed = folder, schedule, seed
         self.device = torch.device(device)
         self.network = Network(words).to(self.device)
+        self.heads = AttributeHeads(TRANSFORMER.dim).to(self.device)
+        layers = self.network.transformer.layers
+        layers[len(layers) // 2 - 1].register_forward_hook(self._keep_features)
+        self._features: Tensor | None = None
         self.writer = Writer(words)
-        self.optimiser = self._new_optimiser()
+        self.optimiser = make_optimiser(
+            nn.ModuleList([self.network, self.heads]),
+            lr_matrix=schedule.lr_matrix,
+            lr_other=schedule.lr_other,
+            others=ADAM,
+        )
         self.average = Average(self.network, schedule.decay)
         self.step = 0
         self._pool, self._place, self._begun = 0, 0, 0
-        self._loss, self._seconds = 0.0, 0.0
+        self._loss, self._read = 0.0, 0.0
         if (folder / CHECKPOINT).exists():
             self._resume()
         if compiled and can_compile():
@@ -121,7 +116,7 @@ class TransformerTraining:
         stop: Callable[[], bool] = never,
     ) -> None:
         """Train to the schedule's end, to step `until`, or until `stop`; a checkpoint every 200 steps and at the end."""
-        total = self.schedule.total
+        total = self.schedule.steps
         last = min(until or total, total)
         pace = Pace(self.step, every=50, total=total)
         while self.step < last:
@@ -131,34 +126,20 @@ class TransformerTraining:
                 self._place = number + 1
                 self._train(batch)
                 if speed := pace.words(self.step):
-                    report(f"step {self.step} of {total}, loss {self._loss:.4f}, {speed}")
-                turned = self.step == self.schedule.steps < total
-                if turned:
-                    self._turn()
+                    report(
+                        f"step {self.step} of {total}, loss {self._loss:.4f}, "
+                        f"prompts read {100 * self._read:.0f} %, {speed}"
+                    )
                 if self.step % 200 == 0 or self.step >= last or stop():
                     self.save()
                     if stop():
                         return
                 if self.step >= last:
                     return
-                if turned:
-                    break
-            else:
-                self._next_pool()
-
-    def _turn(self) -> None:
-        """Begin the second leg: averaged weights, a new optimiser, a new pool."""
-        self.average.copy_to(self.network)
-        self.optimiser = self._new_optimiser()
-        self._next_pool()
+            self._next_pool()
 
     def _next_pool(self) -> None:
         self._pool, self._place, self._begun = self._pool + 1, 0, self.step
-
-    def _new_optimiser(self) -> Optimisers:
-        return make_optimiser(
-            self.network, lr_matrix=self.schedule.lr_matrix, lr_other=self.schedule.lr_other, others=ADAM
-        )
 
     def _batches(self, samples: Sequence[Sample]) -> Iterator[Batch]:
         return pool_batches(
@@ -168,7 +149,6 @@ class TransformerTraining:
             pool=self._pool,
             batch=self.schedule.batch,
             whole=self._begun < self.schedule.whole * self.schedule.steps,
-            eyes=self._begun >= self.schedule.steps,
         )
 
     def _train(self, batch: Batch) -> None:
@@ -190,12 +170,24 @@ class TransformerTraining:
         errors = (found.float() - (data - noise).to(self.device)).square()
         weights = batch.importance.to(self.device)
         loss = (errors * weights).mean() / weights.mean()
+        value = loss.item()
+        if batch.labels is not None and self._features is not None:
+            cells = batch.labels.shape[-1]
+            features = self._features.unflatten(0, (len(data), -1))[:, -cells:]
+            error, right = self.heads(features, batch.labels.to(self.device), t.to(self.device))
+            loss = loss + self.schedule.heads * self.schedule.factor(self.step) * error
+            if right is not None:
+                self._read = right if self._read == 0 else 0.97 * self._read + 0.03 * right
+        self._features = None
         loss.backward()
         self.optimiser.step(self.schedule.factor(self.step))
         self.step += 1
         self.average.update(self.network, self.step)
-        value = loss.item()
         self._loss = value if self._loss == 0 else 0.97 * self._loss + 0.03 * value
+
+    def _keep_features(self, module: nn.Module, given: object, made: Tensor) -> None:
+        """A hook: what the layer halfway makes of texts and pictures, `[tokens of the batch, width]`."""
+        self._features = made if torch.is_grad_enabled() else None
 
     def save(self) -> None:
         """Write the checkpoint; the one before stays until the new one is whole."""
@@ -203,6 +195,7 @@ class TransformerTraining:
             self.folder / CHECKPOINT,
             {
                 "network": self.network.state_dict(),
+                "heads": self.heads.state_dict(),
                 "average": self.average.values,
                 "optimiser": self.optimiser.state_dict(),
                 "step": self.step,
@@ -210,17 +203,19 @@ class TransformerTraining:
                 "place": self._place,
                 "begun": self._begun,
                 "loss": self._loss,
+                "read": self._read,
             },
         )
 
     def _resume(self) -> None:
         state = read_checkpoint(self.folder / CHECKPOINT, self.device)
         self.network.load_state_dict(state["network"])
+        self.heads.load_state_dict(state["heads"])
         self.average.load(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self._pool, self._place = state["step"], state["pool"], state["place"]
         self._begun = state["begun"]
-        self._loss = state["loss"]
+        self._loss, self._read = state["loss"], state["read"]
 
 
 def draw_times(count: int, generator: torch.Generator) -> Tensor:
@@ -228,16 +223,6 @@ def draw_times(count: int, generator: torch.Generator) -> Tensor:
     middle = torch.sigmoid(torch.randn(count, generator=generator) + MIDDLE)
     early = torch.rand(count, generator=generator) * EARLY_END
     return torch.where(torch.rand(count, generator=generator) < EARLY, early, middle)
-
-
-def precision(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 where matrices are multiplied, float32 elsewhere; float32 throughout on CPUs that only imitate bf16."""
-    slow = device.type == "cpu" and platform.machine() in ("x86_64", "AMD64") and not _multiplies_bf16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=not slow)
-
-
-def _multiplies_bf16() -> bool:
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def can_compile() -> bool:

@@ -9,7 +9,7 @@ import torch
 from newbie_core.nano import tagger_training
 from newbie_core.nano.judging import OF_CHARACTERS, OF_PICTURES, SIDE, components, spans, tag_list
 from newbie_core.nano.scenes import character_boxes, draw_scene, labels, random_scene
-from newbie_core.nano.tagger_training import TaggerTraining, character_example, whole_example
+from newbie_core.nano.tagger_training import SMALL, TaggerTraining, character_example, whole_example
 from newbie_core.taggers.deepdanbooru import load_tagger, save_tagger
 
 
@@ -72,6 +72,8 @@ def test_unspoilt_examples_are_what_a_judge_looks_at(examples):
     other = character_example(scene, picture, random.Random(2), index=0, spoil=False)[0]
     assert np.array_equal(one, other)
     assert len(character_boxes(scene)) == 1
+    for make in (character_example, whole_example):
+        assert make(scene, picture, random.Random(1), side=SMALL)[0].shape == (SMALL, SMALL, 3)
 
 
 def test_a_run_stopped_and_gone_on_with_learns_the_same(tmp_path, examples, small_batches):

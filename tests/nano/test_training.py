@@ -22,9 +22,9 @@ from newbie_core.nano.dataset import Sample, encode_picture, load_shard, to_tens
 from newbie_core.nano.evaluation import Rate, judge_picture, summarise, table
 from newbie_core.nano.judging import OF_CHARACTERS, OF_PICTURES, Seen
 from newbie_core.nano.latents import LatentBasis, fit_latents
-from newbie_core.nano.scenes import EYES, FACE, Scene, draw_scene, labels, random_scene
+from newbie_core.nano.scenes import Scene, draw_scene, labels, random_scene
 from newbie_core.nano.tokenizer import vocabulary
-from newbie_core.nano.training import PLANS, Task, scaled, train
+from newbie_core.nano.training import PLANS, Task, train
 from newbie_core.nano.transformer_training import EARLY, EARLY_END, Schedule, TransformerTraining, draw_times
 from newbie_core.nano.trials import trials
 from tests import preloaded
@@ -76,7 +76,7 @@ def test_batches_are_the_seeds_alone(samples: list[Sample]) -> None:
         assert each.jina_ids[:, -1].eq(2).all()
 
 
-SHORT = Schedule(steps=2, eye_steps=2, batch=2)
+SHORT = Schedule(steps=3, batch=2)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def through(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> 
     return run
 
 
-@pytest.mark.parametrize("stopped", [1, 2, 3], ids=["before", "between the legs", "in the second leg"])
+@pytest.mark.parametrize("stopped", [1, 2])
 def test_the_transformers_training_goes_on_the_same(
     samples: list[Sample], tmp_path: Path, through: TransformerTraining, stopped: int
 ) -> None:
@@ -97,40 +97,40 @@ def test_the_transformers_training_goes_on_the_same(
     again = TransformerTraining(tmp_path, words, SHORT, seed=1, compiled=False)
     assert again.step == stopped
     again.run(samples, quiet)
-    assert again.step == SHORT.total == 4
-    for (name, one), other in zip(
-        through.network.state_dict().items(), again.network.state_dict().values(), strict=True
-    ):
-        assert torch.equal(one, other), name
+    assert again.step == SHORT.steps
+    for part in ("network", "heads"):
+        whole, parts = (getattr(each, part).state_dict() for each in (through, again))
+        for name, one in whole.items():
+            assert torch.equal(one, parts[name]), name
     assert all(
         torch.equal(through.average.values[name], again.average.values[name]) for name in again.average.values
     )
 
 
-def test_the_second_leg_begins_with_the_average_and_a_rate_of_its_own(
-    samples: list[Sample], tmp_path: Path
+def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
+    schedule = Schedule(steps=1000)
+    rates = [schedule.factor(step) for step in range(1001)]
+    assert 0 < rates[0] < rates[30] < rates[59] == rates[200] == rates[449] == 1
+    assert 1 > rates[600] > rates[800] > rates[999] > rates[1000] == 0
+
+
+def test_the_heads_are_trained_along_where_labels_are_known(
+    samples: list[Sample], through: TransformerTraining, tmp_path: Path
 ) -> None:
-    schedule = Schedule(steps=2, eye_steps=300, batch=2)
-    run = TransformerTraining(tmp_path, vocabulary(), schedule, seed=1, compiled=False)
-    run.run(samples, quiet, until=1)
-    assert any(
-        not torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters()
-    )
-    run.run(samples, quiet, until=2)
-    assert all(torch.equal(run.average.values[name], each) for name, each in run.network.named_parameters())
-    rates = [schedule.factor(step) for step in range(2, schedule.total)]
-    assert max(rates) == rates[100] == schedule.eye_rate
-    assert rates[0] < rates[30] < rates[100] > rates[200] > rates[-1] > 0
+    fresh = TransformerTraining(tmp_path, vocabulary(), SHORT, seed=1, compiled=False)
+    assert not torch.equal(fresh.heads.heads.weight, through.heads.heads.weight)
+    # Pictures of one's own have no labels: the heads stay as they were.
+    own = [replace(sample, caption="1girl, red_hair, smile") for sample in samples]
+    before = fresh.heads.heads.weight.clone()
+    fresh.run(own, quiet, until=1)
+    assert torch.equal(fresh.heads.heads.weight, before)
 
 
-def test_prompts_are_whole_and_eyes_weigh_where_the_schedule_says(samples: list[Sample]) -> None:
+def test_prompts_are_whole_where_the_schedule_says(samples: list[Sample]) -> None:
     writer = Writer(vocabulary())
-    plain, whole, eyes = (
-        list(pool_batches(samples, writer, seed=1, pool=3, batch=4, whole=whole, eyes=eyes))
-        for whole, eyes in ((False, False), (True, False), (False, True))
+    plain, whole = (
+        list(pool_batches(samples, writer, seed=1, pool=3, batch=4, whole=whole)) for whole in (False, True)
     )
-    assert max(float(each.importance.max()) for each in plain) == FACE
-    assert max(float(each.importance.max()) for each in eyes) == EYES
     told = [each.gemma_ids.shape[1] for each in whole if each.gemma_ids.shape[1] > 2]
     assert min(told) > 15  # nothing is left out
     assert min(each.gemma_ids.shape[1] for each in plain if each.gemma_ids.shape[1] > 2) < min(told)
@@ -190,7 +190,7 @@ def test_a_run_keeps_to_its_arguments(
     ):
         train(Task(out=out, plan=PLANS["tiny"], seed=2), quiet, stop=lambda: True)
     with pytest.raises(TrainingError, match="asked for is 9 steps"):
-        train(Task(out=out, plan=scaled(PLANS["tiny"], 9), seed=1), quiet, stop=lambda: True)
+        train(Task(out=out, plan=replace(PLANS["tiny"], steps=9), seed=1), quiet, stop=lambda: True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("do not touch")
     assert main(["nano", "train", "--out", str(tmp_path / "full"), "--plan", "tiny"]) == 2
@@ -221,12 +221,6 @@ def test_a_run_whose_record_is_damaged_is_not_gone_on_with(tmp_path: Path, conte
     with pytest.raises(TrainingError, match=r"not JSON|holds another run \(unreadable\)"):
         train(Task(out=tmp_path, plan=PLANS["tiny"], seed=1), quiet, stop=lambda: True)
     assert (tmp_path / "run.json").read_text() == content
-
-
-@pytest.mark.parametrize("steps", [1, 9, 400])
-def test_steps_given_are_the_steps_done(steps: int) -> None:
-    eyes = round(PLANS["tiny"].eye_steps * steps / PLANS["tiny"].steps)
-    assert scaled(PLANS["tiny"], steps) == replace(PLANS["tiny"], steps=steps, eye_steps=eyes)
 
 
 def test_bad_arguments(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
