@@ -121,14 +121,15 @@ def _evaluate(given: argparse.Namespace) -> int:
         raise TrainingError(f"{folder}: no tagger.pt to judge with; name one with --tagger")
     pictures = prepare_page(given.out)
     say("checking the judge on drawings")
-    judge = validate_judge(tagger, max(20, given.count), seed=given.seed)
-    standard = drawn_standard(tagger, max(20, given.count), seed=given.seed)
+    workers, drawings = given.workers or os.cpu_count() or 1, max(20, given.count)
+    judge = validate_judge(tagger, drawings, seed=given.seed, workers=workers, report=say)
+    standard = drawn_standard(tagger, drawings, seed=given.seed, workers=workers, report=say)
     results, verdicts = evaluate(
         folder,
         tagger,
         counts=counts,
         seed=given.seed,
-        workers=given.workers or os.cpu_count() or 1,
+        workers=workers,
         report=say,
         keep=pictures,
         standard=standard,

@@ -84,11 +84,11 @@ def draw_head_wear(pen: Pen, look: Look) -> None:
 
 def _horns(pen: Pen) -> None:
     for side in (-1, 1):
-        horn = smooth([(0.46, -1.08), (0.56, -1.5), (0.98, -1.72, 1), (0.86, -1.4), (0.74, -0.98)])
-        pen.shape(flip(horn, side), (104, 76, 96), (52, 30, 50))
+        horn = smooth([(0.42, -1.08), (0.52, -1.52), (1.04, -1.76, 1), (0.92, -1.4), (0.8, -0.94)])
+        pen.shape(flip(horn, side), (156, 108, 124), (62, 34, 54))
         for y in (-1.2, -1.34):
-            groove = smooth([(0.5 - (y + 1.2) * 0.3, y), (0.8, y + 0.06)], closed=False)
-            pen.stroke(flip(groove, side), (70, 46, 66), 0.01, 0.03, 0.01)
+            groove = smooth([(0.46 - (y + 1.2) * 0.3, y), (0.86, y + 0.06)], closed=False)
+            pen.stroke(flip(groove, side), (96, 60, 80), 0.01, 0.035, 0.01)
 
 
 def _hairband(pen: Pen, cloth: Tone) -> None:

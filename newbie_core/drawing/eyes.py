@@ -164,11 +164,11 @@ def _symbol(pen: Pen, kind: str, rx: float, ry: float, colour: RGB) -> None:
     else:
         pen.fill(ellipse(0, 0, rx * 1.05, ry * 0.95), (253, 252, 255))
         turns = [
-            arc(0, 0, rx * r, ry * r * 0.9, a, a + 90, steps=5)
+            arc(0, 0, rx * r, ry * r * 0.9, a, a + 90, steps=8)
             for r, a in ((0.95, 0), (0.8, 90), (0.64, 180), (0.5, 270), (0.36, 0), (0.22, 90))
         ]
         for turn in turns:
-            pen.line(turn, mix(colour, (30, 16, 52), 0.35), 0.036)
+            pen.line(turn, mix(colour, (30, 16, 52), 0.15), 0.05)
 
 
 def _lights(pen: Pen, lids: Lids, rx: float, ry: float, look: Look) -> None:

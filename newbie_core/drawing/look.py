@@ -32,6 +32,12 @@ USUAL: dict[str, tuple[str, ...]] = {
     "headphones": ("black", "white"), "earrings": ("yellow",), "mask": ("white",),
 }  # fmt: skip
 
+ON_HAIR = ("headphones", "hair_ornament")
+"""What is worn on hair; where no colour is given, it has one that stands out from the hair."""
+
+SIMILAR = 90
+"""Colours whose red, green and blue differ by less in all hardly stand out from each other."""
+
 GIRL_STYLES = (
     ("short", "loose"),
     ("bob", "loose"),
@@ -177,8 +183,14 @@ class Look:
             usual = USUAL[self.wears(component)]
             if self.boy:
                 usual = tuple(colour for colour in usual if colour != "pink") or usual
+            if component in ON_HAIR:
+                usual = tuple(colour for colour in usual if self._differs_from_hair(colour)) or usual
             name = self.dice(f"{component}_colour").choice(usual)
         return self._shaded(tone(self._tinted(CLOTH[name], f"{component}_hue", 0.02)))
+
+    def _differs_from_hair(self, colour: str) -> bool:
+        own, hair = CLOTH[colour], self.hair.base
+        return sum(abs(one - other) for one, other in zip(own, hair, strict=True)) > SIMILAR
 
     def _shaded(self, material: Tone) -> Tone:
         """The material's tones, all one where the picture is flat."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from newbie_core.drawing.canvas import LINE, Pen
 from newbie_core.drawing.colours import RGB, WHITE
-from newbie_core.drawing.curves import Points, Spot, arc, drop, ellipse, flip, heart, smooth, star
+from newbie_core.drawing.curves import Points, Spot, arc, drop, ellipse, heart, smooth, star
 from newbie_core.drawing.look import Look
 
 
@@ -31,7 +31,8 @@ def _sweat(pen: Pen, side: float) -> None:
 
 
 def _vein(pen: Pen, side: float) -> None:
-    local = pen.moved(0.76 * side, -0.74)
+    # On the left: flowers, clips and side tails are on the right.
+    local = pen.moved(-0.76 * side, -0.74)
     for width, colour in ((0.15, WHITE), (0.085, (224, 40, 56))):
         for turn in (0, 90, 180, 270):
             part = local.moved(turn=turn + 10)
@@ -104,9 +105,9 @@ def _sigh(pen: Pen, side: float) -> None:
 
 
 def _gloom(pen: Pen, side: float) -> None:
-    for index, x in enumerate((0.62, 0.76, 0.9)):
+    for index, x in enumerate((-0.62, -0.76, -0.9)):  # on the left, as the vein is
         line = smooth([(x * side, -1.32 + index * 0.14), (x * side, -0.82 + index * 0.1)], closed=False)
-        pen.line(flip(line, 1), (76, 80, 140), 0.045)
+        pen.line(line, (76, 80, 140), 0.045)
 
 
 MARKS: dict[str, Callable[[Pen, float], None]] = {

@@ -13,7 +13,7 @@ from newbie_core.drawing.figure import draw_figure
 from newbie_core.drawing.look import Look
 from newbie_core.drawing.tags import understand
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 
 # What a framing shows, in half heads from the head's centre: up to, down to, and the half width it needs.
 FRAMES: dict[str, tuple[float, float, float]] = {

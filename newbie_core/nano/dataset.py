@@ -22,7 +22,7 @@ from torch import Tensor
 from newbie_core.nano.latents import LatentBasis, fit_latents
 from newbie_core.nano.optimisers import never
 from newbie_core.nano.progress import left_to_the_parent
-from newbie_core.nano.scenes import Character, Scene, draw_scene, random_scene
+from newbie_core.nano.scenes import Character, Scene, draw_scene, training_scene
 
 SHARD = 500
 """Scenes in a file."""
@@ -46,7 +46,7 @@ class Sample:
 
 def scene_of(seed: int, index: int) -> Scene:
     """The training scene of that number."""
-    return random_scene(random.Random(f"{seed}:train:{index}"))
+    return training_scene(random.Random(f"{seed}:train:{index}"))
 
 
 def to_tensor(picture: Image) -> Tensor:

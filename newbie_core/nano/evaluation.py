@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import sqrt
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
@@ -33,6 +35,7 @@ STEPS, GUIDANCE = 16, 3.0
 """How pictures are made: solver steps and guidance."""
 
 _CHUNK = 8
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,47 +265,86 @@ def summarise(
     return result
 
 
-def validate_judge(tagger: Path, count: int, *, seed: int) -> dict[str, Rate]:
+def validate_judge(
+    tagger: Path, count: int, *, seed: int, workers: int = 1, report: Callable[[str], None] | None = None
+) -> dict[str, Rate]:
     """The tagger on `count` fresh drawings: how often each component is right."""
-    from newbie_core.nano.judging import SIDE
-
-    judge = Judge(load_tagger(tagger, side=SIDE))
     rates: dict[str, Rate] = {}
-    for number in range(count):
-        scene = touched_scene(random.Random(f"{seed}:validation:{number}"))
-        picture, boxes = draw_scene(scene), character_boxes(scene)
-        for truth, answers, box in zip(labels(scene), judge.characters(picture, boxes), boxes, strict=True):
-            right = {name: answers[name].value == truth[name] for name in truth if name in answers}
-            if truth["eyes"] in HIDDEN_EYES:
-                del right["eye_colour"]
-            for name, agrees in right.items():
-                rates.setdefault(name, Rate()).add(agrees)
-            probed = hair_colour_probe(picture, box) == truth["hair_colour"]
-            rates.setdefault("hair_colour_probe", Rate()).add(probed)
-        whole = judge.picture(picture)
-        expected = {
-            "background": scene.background,
-            "count": str(len(scene.characters)),
-        }
-        for name, value in expected.items():
-            rates.setdefault(name, Rate()).add(whole[name].value == value)
+    for answers in _of_drawings(_held_against, tagger, count, seed, workers, report):
+        for name, right in answers:
+            rates.setdefault(name, Rate()).add(right)
     return rates
 
 
-def drawn_standard(tagger: Path, count: int, *, seed: int) -> Standard:
+def drawn_standard(
+    tagger: Path, count: int, *, seed: int, workers: int = 1, report: Callable[[str], None] | None = None
+) -> Standard:
     """What 99 of 100 of `count` fresh drawings reach; drawn as those that the model learns from."""
     import numpy as np
 
+    found = np.array(list(_of_drawings(_cleanness, tagger, count, seed, workers, report)))
+    return Standard(sure=float(np.quantile(found[:, 0], 0.01)), seams=float(np.quantile(found[:, 1], 0.99)))
+
+
+def _of_drawings(
+    look: Callable[[int, int], _Found],
+    tagger: Path,
+    count: int,
+    seed: int,
+    workers: int,
+    report: Callable[[str], None] | None,
+) -> Iterator[_Found]:
+    """What `look` finds in each of `count` drawings, in order; by one worker in this process, by more in others."""
+    if workers == 1:
+        _open_judge(tagger)
+        yield from (look(seed, number) for number in range(count))
+        return
+    began = time.monotonic()
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_open_judge, initargs=(tagger, 1)
+    ) as pool:
+        for done, found in enumerate(pool.map(look, repeat(seed), range(count), chunksize=_CHUNK), start=1):
+            yield found
+            if report is not None and (done % (10 * _CHUNK) == 0 or done == count):
+                left = (time.monotonic() - began) / done * (count - done)
+                report(f"judged {done:,} of {count:,} drawings, {left:.0f} s left")
+
+
+def _open_judge(tagger: Path, threads: int | None = None) -> None:
+    import torch
+
     from newbie_core.nano.judging import SIDE
 
-    judge = Judge(load_tagger(tagger, side=SIDE))
-    sure, strong = [], []
-    for number in range(count):
-        scene = random_scene(random.Random(f"{seed}:standard:{number}"))
-        picture = draw_scene(scene)
-        sure.append(min(sureness(each) for each in judge.characters(picture, character_boxes(scene))))
-        strong.append(seams(picture))
-    return Standard(sure=float(np.quantile(sure, 0.01)), seams=float(np.quantile(strong, 0.99)))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    _state["judge"] = Judge(load_tagger(tagger, side=SIDE))
+
+
+def _held_against(seed: int, number: int) -> list[tuple[str, bool]]:
+    """For everything in a drawing whether the judge names it; half of the drawings are by unknown hands."""
+    judge: Judge = _state["judge"]  # type: ignore[assignment]  # set by _open_judge
+    scene = touched_scene(random.Random(f"{seed}:validation:{number}"))
+    picture, boxes = draw_scene(scene), character_boxes(scene)
+    found: list[tuple[str, bool]] = []
+    for truth, answers, box in zip(labels(scene), judge.characters(picture, boxes), boxes, strict=True):
+        found += [
+            (name, answers[name].value == truth[name])
+            for name in truth
+            if name in answers and (name != "eye_colour" or truth["eyes"] not in HIDDEN_EYES)
+        ]
+        found.append(("hair_colour_probe", hair_colour_probe(picture, box) == truth["hair_colour"]))
+    whole = judge.picture(picture)
+    expected = {"background": scene.background, "count": str(len(scene.characters))}
+    return [*found, *((name, whole[name].value == value) for name, value in expected.items())]
+
+
+def _cleanness(seed: int, number: int) -> tuple[float, float]:
+    """How sure the judge is of a drawing, and its seams."""
+    judge: Judge = _state["judge"]  # type: ignore[assignment]  # set by _open_judge
+    scene = random_scene(random.Random(f"{seed}:standard:{number}"))
+    picture = draw_scene(scene)
+    sure = min(sureness(each) for each in judge.characters(picture, character_boxes(scene)))
+    return sure, seams(picture)
 
 
 def table(results: Sequence[Result]) -> str:

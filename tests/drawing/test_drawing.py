@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from newbie_core.drawing import Figure, Setting, draw, understand, vocabulary
+from newbie_core.drawing.colours import HAIR
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ("1girl", "brown_hair", "blue_eyes", "short_hair", "swept_bangs", "white_shirt", "grey_pleated_skirt")
@@ -170,6 +171,33 @@ def test_an_expression_leaves_the_hair_as_it_is() -> None:
     one, other = (make_picture((*PLAIN, tag), width=128, height=128) for tag in ("happy", "sad"))
     assert 0.004 < changed(one, other) < 0.06
     assert changed(one[:36], other[:36]) == 0  # the crown, above the brows
+
+
+@pytest.mark.parametrize("worn", ["hair_flower", "hairclip"])
+@pytest.mark.parametrize("mark", ["anger_vein", "gloom_(expression)"])
+def test_a_mark_of_mood_leaves_what_is_worn_in_the_hair_as_it_is(worn: str, mark: str) -> None:
+    bare, adorned, marked, both = (
+        make_picture((*PLAIN, *extra), width=128, height=128)
+        for extra in ((), (worn,), (mark,), (worn, mark))
+    )
+    ornament = np.abs(adorned - bare).max(axis=2) > 12
+    assert ornament.sum() > 60
+    assert np.abs(marked - bare).max() > 60
+    # Gloom also darkens the forehead, which an ornament's edge may touch.
+    hidden = np.abs(both - adorned).max(axis=2)[ornament] > 12
+    assert hidden.mean() < (0.16 if "gloom" in mark else 0.001)
+
+
+@pytest.mark.parametrize("hair", ["white", "black"])
+def test_headphones_stand_out_from_the_hair(hair: str) -> None:
+    for seed in range(8):
+        bare, worn = (
+            make_picture(("1girl", f"{hair}_hair", "short_hair", *extra), seed=seed, width=128, height=128)
+            for extra in ((), ("headphones",))
+        )
+        on_hair = (np.abs(bare - HAIR[hair]).max(axis=2) < 40) & (np.abs(worn - bare).max(axis=2) > 12)
+        assert on_hair.sum() > 100
+        assert np.abs(worn - bare)[on_hair].mean() > 90, seed
 
 
 def test_boys_are_drawn_differently_from_girls() -> None:

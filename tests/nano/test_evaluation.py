@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
+from newbie_core.engines.newbie import NANO_FOLDER
 from newbie_core.nano import evaluation
 from newbie_core.nano.dataset import scene_of
 from newbie_core.nano.evaluation import (
@@ -18,10 +19,12 @@ from newbie_core.nano.evaluation import (
     Result,
     Standard,
     Verdict,
+    drawn_standard,
     judge_picture,
     mistakes,
     summarise,
     table,
+    validate_judge,
 )
 from newbie_core.nano.evaluation_page import compared_forms, write_page
 from newbie_core.nano.judging import HIDDEN_EYES, OF_CHARACTERS, OF_PICTURES, Seen
@@ -408,3 +411,13 @@ def test_pictures_are_made_as_asked_and_the_first_and_the_wrong_are_kept(
         "one-0020.png", "one-0021-wrong.png", "one-0022.png", "one-0023-wrong.png",
         "one-0025-wrong.png", "one-0027-wrong.png",
     ]  # fmt: skip
+
+
+def test_drawings_are_judged_alike_by_one_process_and_by_several() -> None:
+    tagger, told = NANO_FOLDER / "tagger.pt", list[str]()
+    alone = validate_judge(tagger, 10, seed=3)
+    shared = validate_judge(tagger, 10, seed=3, workers=2, report=told.append)
+    assert shared == alone
+    assert alone["count"].of == 10 and alone["hair_colour"].of >= 10
+    assert told == ["judged 10 of 10 drawings, 0 s left"]
+    assert drawn_standard(tagger, 10, seed=3, workers=2) == drawn_standard(tagger, 10, seed=3)

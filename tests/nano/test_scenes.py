@@ -21,9 +21,11 @@ from newbie_core.nano.scenes import (
     FACE,
     FACE_PARTS,
     HANDS,
+    HARD_SHARE,
     HEAD,
     HELD_OUT,
     LOOSE_TOUCHES,
+    ON_HEAD,
     PLACES,
     SIZES,
     VIEWS,
@@ -33,11 +35,13 @@ from newbie_core.nano.scenes import (
     choices_of,
     draw_scene,
     importance,
+    is_hard,
     labels,
     pairs_held_out,
     random_scene,
     random_size,
     touched_scene,
+    training_scene,
     with_pair,
 )
 from newbie_core.nano.trials import trials
@@ -110,6 +114,28 @@ def test_three_people_get_a_wide_picture() -> None:
     assert {random_size(rng, 1) for _ in range(300)} == set(SIZES)
 
 
+def test_hard_scenes_come_more_often_in_training() -> None:
+    asked, learnt = (
+        [is_hard(make(random.Random(number))) for number in range(1500)]
+        for make in (random_scene, training_scene)
+    )
+    usual, more = sum(asked) / len(asked), sum(learnt) / len(learnt)
+    assert usual > 0.1
+    assert abs(more - (HARD_SHARE + (1 - HARD_SHARE) * usual)) < 0.04
+
+
+def test_hard_scenes_are_dark_ones_and_wide_ones_of_few() -> None:
+    scenes = [random_scene(random.Random(number)) for number in range(600)]
+    hard = {
+        (each.background in ("night_sky", "city_night"), each.width, len(each.characters))
+        for each in scenes
+        if is_hard(each)
+    }
+    assert {width for dark, width, _ in hard if not dark} == {288}
+    assert {count for dark, _, count in hard if not dark} == {1, 2}
+    assert {dark for dark, *_ in hard} == {True, False}
+
+
 def test_the_asked_number_of_people_comes() -> None:
     assert [len(make_scene(count=count).characters) for count in (1, 2, 3)] == [1, 2, 3]
     assert make_scene(7) == make_scene(7) != make_scene(8)
@@ -168,12 +194,14 @@ def test_faces_count_most_and_what_is_behind_everybody_least() -> None:
     scene = make_scene(count=2)
     table = importance(scene, 8)
     assert table.shape == (scene.height // 8, scene.width // 8)
-    assert set(np.unique(table)) == {np.float32(each) for each in (BEHIND, 1.0, FACE, EYES)}
+    assert set(np.unique(table)) == {np.float32(each) for each in (BEHIND, 1.0, ON_HEAD, FACE, EYES)}
     for each in scene.characters:
         assert (
             table[(HEAD + 12) // 8, (each.x - 17) // 8] == table[(HEAD + 12) // 8, (each.x + 17) // 8] == EYES
         )
         assert table[(HEAD + 32) // 8, each.x // 8] == FACE
+        assert table[(HEAD - 60) // 8, each.x // 8] == ON_HEAD
+        assert table[(HEAD + 90) // 8, each.x // 8] == 1.0
     assert table[0, scene.width // 16] == BEHIND
 
 
