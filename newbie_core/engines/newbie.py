@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from newbie_core.model.adapters import Adapter
     from newbie_core.model.conditioning import Conditioning
-    from newbie_core.model.sampling import OnStep
+    from newbie_core.model.sampling import OnStep, Solver
     from newbie_core.model.stages import PeakMemory
     from newbie_core.model.text_to_image import NewBieImagePipeline, Recipe
 
@@ -61,7 +61,7 @@ OPTIONS: Mapping[str, str | int | bool] = {
     "attention": "auto",
     "storage": "full",
     "tiling": False,
-    "solver": "euler",
+    "solver": "",
     "shift": "",
     "cfg_trunc": "1",
     "renorm": "0",
@@ -274,7 +274,7 @@ class NewbieEngine:
             height=job.height,
             steps=job.steps,
             guidance=float(job.guidance),
-            solver=str(self._options["solver"]),  # type: ignore[arg-type]  # checked when opened
+            solver=self._solver,
             shift=self._shift,
             cfg_trunc=self._number("cfg_trunc"),
             renorm=self._number("renorm"),
@@ -286,7 +286,7 @@ class NewbieEngine:
         from newbie_core.model.text_to_image import NewBieImagePipeline
 
         text = {name: str(value) for name, value in self._options.items()}
-        if text["solver"] not in SOLVERS:
+        if text["solver"] and text["solver"] not in SOLVERS:
             raise EngineChoiceError(
                 f'engine "newbie" has no solver "{text["solver"]}"; known: {", ".join(SOLVERS)}',
                 code="E_ENGINE_OPTION",
@@ -312,13 +312,14 @@ class NewbieEngine:
             clip_model=text["clip_model"] or None,
             vae=text["vae"] or None,
         )
+        self._solver: Solver = text["solver"] or pipeline.default_solver
         self._shift = self._number("shift") if text["shift"] else pipeline.default_shift
         return pipeline
 
     def _identify(self) -> EngineIdentity:
         from newbie_core.model.weights.digests import model_digests
 
-        pipeline, text = self._pipeline, {name: str(value) for name, value in self._options.items()}
+        pipeline = self._pipeline
         hosting, sizes = pipeline.hosting, pipeline.stages.sizes
         parts = {
             "algorithm": ALGORITHM,
@@ -329,7 +330,7 @@ class NewbieEngine:
             "device": hosting.device.type,
             "storage": hosting.storage,
             "tiling": "yes" if hosting.tiling else "no",
-            "sampler": text["solver"],
+            "sampler": self._solver,
             "shift": repr(self._shift),
             "cfg_trunc": repr(self._number("cfg_trunc")),
             "renorm": repr(self._number("renorm")),

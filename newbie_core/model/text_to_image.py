@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import torch
 from huggingface_hub.utils.tqdm import tqdm
@@ -196,7 +196,7 @@ class NewBieImagePipeline:
         num_images_per_prompt: int = 1,
         seed: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
-        solver: Solver = "euler",
+        solver: Solver | None = None,
         shift: float | None = None,
         cfg_trunc: float = float("inf"),
         renorm: float = 0.0,
@@ -212,6 +212,7 @@ class NewBieImagePipeline:
             seed: of the first picture, below 2^63; the next ones take the next seeds. Without seed and
                 generator one is drawn.
             generator: torch's, one for all pictures or one each; wins over `seed`.
+            solver: none takes the one that the checkpoint names.
             system_prompt: put before the prompts for Gemma; none chooses the trained one for XML or for text.
             allow_cut: cut prompts that are too long instead of refusing them.
             cfg_trunc: guidance acts while flow time (0 noise, 1 picture) is below this.
@@ -228,7 +229,7 @@ class NewBieImagePipeline:
             height=height,
             steps=num_inference_steps,
             guidance=guidance_scale,
-            solver=solver,
+            solver=self.default_solver if solver is None else solver,
             shift=self.default_shift if shift is None else shift,
             cfg_trunc=cfg_trunc,
             renorm=renorm,
@@ -253,6 +254,11 @@ class NewBieImagePipeline:
     def default_shift(self) -> float:
         """The time shift the checkpoint's scheduler names, else the released model's."""
         return self.files.shift or DEFAULT_SHIFT
+
+    @property
+    def default_solver(self) -> Solver:
+        """The solver whose scheduler the checkpoint names, else Euler's, the released model's."""
+        return cast("Solver", self.files.solver or "euler")
 
     def check(self, recipe: Recipe) -> None:
         """Refuse what cannot be made.

@@ -19,8 +19,8 @@ from newbie_core.nano.scenes import Scene, importance
 from newbie_core.nano.tokenizer import Vocabulary, gemma_json
 from newbie_core.nano.words import QUALITY, spelled
 
-BATCH = 32
-POOL = 64 * BATCH
+BATCH = 16
+POOL = 128 * BATCH
 """Samples that are sorted into batches together."""
 
 UNTOLD_EVERY = 16

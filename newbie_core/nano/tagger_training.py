@@ -242,9 +242,9 @@ def _spoiled(picture: Image.Image, rng: random.Random, side: int) -> np.ndarray:
     pixels = fit_square(picture, side).astype(np.float32)
     noise = np.random.default_rng(rng.getrandbits(32))
     if rng.random() < 0.6:
-        coarse = noise.normal(0, rng.uniform(1, 9), (side // 4, side // 4, 3)).astype(np.float32)
+        coarse = noise.standard_normal((side // 4, side // 4, 3), np.float32) * rng.uniform(1, 9)
         pixels += coarse.repeat(4, axis=0).repeat(4, axis=1)
-        pixels += noise.normal(0, rng.uniform(1, 7), pixels.shape).astype(np.float32)
+        pixels += noise.standard_normal(pixels.shape, np.float32) * rng.uniform(1, 7)
     pixels = pixels * rng.uniform(0.95, 1.05) + np.array([rng.uniform(-6, 6) for _ in range(3)], np.float32)
     return pixels.clip(0, 255).astype(np.uint8)
 

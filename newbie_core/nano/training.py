@@ -53,16 +53,16 @@ class Plan:
         polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
     """
 
-    scenes: int = 12_000
-    steps: int = 5_000
-    pictures: int = 5_000
+    scenes: int = 9_000
+    steps: int = 7_200
+    pictures: int = 4_000
     autoencoder_pictures: int = 3_000
-    decoder_steps: int = 4_500
-    encoder_steps: int = 700
-    tagger_steps: int = 2_400
-    polish_scenes: int = 1_200
-    polish_steps: int = 1_600
-    batch: int = 32
+    decoder_steps: int = 3_500
+    encoder_steps: int = 500
+    tagger_steps: int = 2_000
+    polish_scenes: int = 1_000
+    polish_steps: int = 1_300
+    batch: int = 16
 
 
 PLANS = {

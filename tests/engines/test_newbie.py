@@ -178,6 +178,7 @@ def test_without_a_model_the_small_one_of_the_package_is_used(
     engine = load_engine("newbie")
     assert isinstance(engine, NewbieEngine)
     assert engine.pipeline.files.source == str(NANO_FOLDER)
+    assert engine.identity().parts["sampler"] == "dpm"  # what its scheduler file names
     assert engine.usual_size() == (192, 192)
     engine.close()
 

@@ -212,6 +212,28 @@ def test_the_schedulers_own_shift_is_the_default(tmp_path: Path, pipeline: NewBi
     assert torch.equal(latents_of(other), latents_of(pipeline, shift=3.0))
 
 
+@pytest.mark.parametrize(
+    ("named", "solver"),
+    [
+        ("DPMSolverMultistepScheduler", "dpm"),
+        ("FlowMatchEulerDiscreteScheduler", "euler"),
+        ("Other", "euler"),
+    ],
+)
+def test_the_schedulers_solver_is_the_default(
+    tmp_path: Path, pipeline: NewBieImagePipeline, named: str, solver: str
+) -> None:
+    path = write_tiny(tmp_path / "model", layout="port")
+    config = path / "scheduler" / "scheduler_config.json"
+    config.write_text(json.dumps({"_class_name": named, "flow_shift": 2.0}))
+    other = NewBieImagePipeline.from_pretrained(path, device="cpu")
+    assert (other.default_solver, pipeline.default_solver) == (solver, "euler")
+    expected = latents_of(pipeline, solver=solver, shift=2.0)
+    assert torch.equal(latents_of(other), expected)
+    changed = "midpoint" if solver == "dpm" else "dpm"
+    assert not torch.equal(latents_of(other, solver=changed), expected)
+
+
 # Callback
 
 

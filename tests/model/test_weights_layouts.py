@@ -316,11 +316,12 @@ def test_a_link_a_person_names_is_followed(tmp_path):
     assert_reads_back(open_part(link), STATES["vae"])
 
 
+@pytest.mark.parametrize("key", ["shift", "flow_shift"])
 @pytest.mark.parametrize("shift", ["six", -1, True])
-def test_a_scheduler_whose_shift_is_no_number_is_refused(tmp_path, shift):
+def test_a_scheduler_whose_shift_is_no_number_is_refused(tmp_path, shift, key):
     write_port(tmp_path, STATES)
-    write_json(tmp_path / "scheduler" / "scheduler_config.json", {"shift": shift})
-    with pytest.raises(ModelError, match='"shift" is'):
+    write_json(tmp_path / "scheduler" / "scheduler_config.json", {key: shift})
+    with pytest.raises(ModelError, match=f'"{key}" is'):
         open_model(tmp_path)
 
 

@@ -10,7 +10,16 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from newbie_core.nano.captions import EMPTY, FORMS, Form, Wording, count_tag, prompt_for, training_prompt
+from newbie_core.nano.captions import (
+    EMPTY,
+    FORMS,
+    SPARSE,
+    Form,
+    Wording,
+    count_tag,
+    prompt_for,
+    training_prompt,
+)
 from newbie_core.nano.scenes import FRAMING, HAIR_STYLES, Character, Scene, random_scene
 from newbie_core.nano.words import FIELDS, MOST_CHARACTERS, NEGATIVE
 
@@ -163,7 +172,17 @@ def test_training_sees_every_kind_of_prompt_in_its_share() -> None:
     # Four standard deviations of a binomial share are at most 3 points.
     assert kinds["empty"] / 4_000 == pytest.approx(EMPTY, abs=0.016)
     assert kinds["negative"] / 4_000 == pytest.approx(0.03, abs=0.011)
-    assert kinds["xml"] / 4_000 == pytest.approx(0.91 * 0.72, abs=0.03)
+    assert kinds["xml"] / 4_000 == pytest.approx(0.91 * (0.72 - SPARSE * (0.72 - 0.28)), abs=0.03)
+
+
+def test_many_prompts_of_training_tell_little() -> None:
+    """As people type who try a model out: who, and a thing or two."""
+    rng, scenes = random.Random(5), make_scenes(100, count=1)
+    little = 0
+    for scene in scenes * 20:
+        prompt = training_prompt(scene, rng)
+        little += sum(tag in prompt for tag in tags_of(scene.characters[0])) <= 4
+    assert little / 2_000 == pytest.approx(EMPTY + 0.03 + 0.91 * SPARSE, abs=0.08)
 
 
 def test_the_dice_alone_decide_a_prompt() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from newbie_core.errors import ModelError
 from newbie_core.model.config import PARTS, PartName
@@ -68,6 +69,7 @@ def open_model(
         layout, found = _from_file(folder, wanted, allow_pickle=allow_pickle)
     else:
         layout, found = _from_folder(folder, wanted, reasons, allow_pickle=allow_pickle)
+    scheduler = _scheduler(folder)
     parts = {**found, **chosen}
     _check_all_there(folder, parts, reasons)
     _check_parts_fit(parts)
@@ -76,7 +78,8 @@ def open_model(
         layout=layout,
         revision=commit or LOCAL,
         parts={name: parts[name] for name in PARTS},
-        shift=_shift(folder),
+        shift=_shift(scheduler),
+        solver=_SOLVERS.get(scheduler.name),
     )
 
 
@@ -260,13 +263,33 @@ def _check_parts_fit(parts: Mapping[PartName, Part]) -> None:
             )
 
 
-def _shift(folder: Path) -> float | None:
+_SOLVERS = {"FlowMatchEulerDiscreteScheduler": "euler", "DPMSolverMultistepScheduler": "dpm"}
+"""Solvers by diffusers' names of their schedulers."""
+
+
+class _Scheduler(NamedTuple):
+    """A scheduler's configuration: its file, the class it names, and its values."""
+
+    path: Path
+    name: str
+    values: Mapping[str, object]
+
+
+def _scheduler(folder: Path) -> _Scheduler:
+    """The scheduler of a folder in the hub's layout; an empty one where there is none."""
     path = folder / "scheduler" / "scheduler_config.json"
-    if not path.is_file():
-        return None
-    shift = read_json(check_inside(path, folder)).get("shift")
+    values = read_json(check_inside(path, folder)) if path.is_file() else {}
+    return _Scheduler(path, str(values.get("_class_name", "")), values)
+
+
+def _shift(scheduler: _Scheduler) -> float | None:
+    """Its time shift; flow matching's own schedulers call it "shift", DPM-Solver's "flow_shift"."""
+    key = "flow_shift" if "flow_shift" in scheduler.values else "shift"
+    shift = scheduler.values.get(key)
     if shift is None:
         return None
     if isinstance(shift, bool) or not isinstance(shift, int | float) or not 0 < shift < 1000:
-        raise ModelError(f'{path}: "shift" is {shift!r}; expected a number above 0', code="E_MODEL_CONFIG")
+        raise ModelError(
+            f'{scheduler.path}: "{key}" is {shift!r}; expected a number above 0', code="E_MODEL_CONFIG"
+        )
     return float(shift)

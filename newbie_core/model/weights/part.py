@@ -61,6 +61,7 @@ class ModelFiles:
         source: the folder, file or hub id it was opened from, as given.
         revision: the hub commit, where it came from the hub; else "local".
         shift: the time shift its scheduler configuration names, or none.
+        solver: the solver it names, or none.
     """
 
     source: str
@@ -68,3 +69,4 @@ class ModelFiles:
     revision: str
     parts: Mapping[PartName, Part]
     shift: float | None = None
+    solver: str | None = None
