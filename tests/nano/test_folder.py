@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from newbie_core.errors import InputError, TrainingError
-from newbie_core.nano.batches import Writer, pool_batches
+from newbie_core.nano.batches import BATCH, Writer, pool_batches
 from newbie_core.nano.folder import (
     ALL_WORDS,
     LARGEST_CAPTION,
@@ -192,7 +192,7 @@ def test_samples_of_a_large_folder_can_be_trained_on(large):
     assert all(each.latents.shape == (16, 24, 24) and each.latents.isfinite().all() for each in samples)
     writer = Writer(vocabulary(caption_words(content)))
     batches = list(pool_batches(samples, writer, seed=1, pool=0))
-    assert batches and batches[0].latents.shape == (32, 16, 24, 24)
+    assert batches and batches[0].latents.shape == (BATCH, 16, 24, 24)
 
 
 def test_the_trained_size_nearest_in_shape_is_covered_and_cut_around_the_middle():
