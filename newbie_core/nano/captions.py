@@ -16,8 +16,7 @@ FORMS: tuple[tuple[Form, int], ...] = (("xml", 72), ("ordered", 14), ("shuffled"
 SPARSE = 0.35
 """Share of prompts that tell less than half, mostly as plain tags: what people type who try a model out.
 
-The less is told, the more the model has to decide by itself; with half as many such prompts a third of the pictures of
-short ones mixed two things that were left open.
+The less is told, the more the model has to decide by itself; undecided, it mixes two things that were left open.
 """
 
 _SPARSE_FORMS: tuple[tuple[Form, int], ...] = (("xml", 28), ("ordered", 36), ("shuffled", 36))

@@ -22,8 +22,8 @@ SCHEDULER: Mapping[str, object] = {
     "use_flow_sigmas": True,
     "flow_shift": 1.0,
 }
-"""What is used where nobody says otherwise: a step costs what Euler's does, and fewer pictures mix two things that their
-prompt left open. At these sizes the picture hardly depends on the time shift."""
+"""What is used where nobody says otherwise: a step costs what Euler's does, and its errors are of second order. At these
+sizes the picture hardly depends on the time shift."""
 
 
 def export_model(
