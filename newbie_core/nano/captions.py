@@ -6,7 +6,15 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from newbie_core.nano.scenes import FRAMING, HAIR_STYLES, Character, Scene
+from newbie_core.nano.scenes import (
+    EXPECTED,
+    EXPECTED_BACKGROUND,
+    EXPECTED_STYLE,
+    FRAMING,
+    HAIR_STYLES,
+    Character,
+    Scene,
+)
 from newbie_core.nano.words import NEGATIVE, QUALITY, TOUCHES
 
 Form = Literal["xml", "ordered", "shuffled"]
@@ -29,7 +37,8 @@ class Wording:
     """How a prompt is written.
 
     Attributes:
-        dropped: share of attributes that are not told.
+        dropped: share of what may be left open that is not told: colours of hair and eyes, garment and expression; and
+            of what is expected, see `scenes.EXPECTED`.
         extras: whether agreeing, neutral and unknown words are put in between.
         reverse: XML lists characters from right to left.
         positions: whether positions are told, where there are several characters.
@@ -105,7 +114,10 @@ def _in_order(scene: Scene, wording: Wording) -> list[Character]:
 
 
 def _told(character: Character, wording: Wording, rng: random.Random) -> dict[str, list[str]]:
-    """What is told of a character, by field."""
+    """What is told of a character, by field.
+
+    What is not expected is never left out: of what no prompt names, nothing is to be seen.
+    """
 
     def says() -> bool:
         return rng.random() >= wording.dropped
@@ -113,15 +125,18 @@ def _told(character: Character, wording: Wording, rng: random.Random) -> dict[st
     style = HAIR_STYLES[character.hair_style]
     named = style if not wording.extras or rng.random() < 0.5 else (character.hair_style,)
     appearance = [f"{character.hair_colour}_hair"] if says() else []
-    appearance += list(named) if says() else []
+    expected = character.hair_style == EXPECTED_STYLE[character.gender]
+    appearance += list(named) if says() or not expected else []
     appearance += [f"{character.eye_colour}_eyes"] if says() else []
     garment = [f"{character.garment_colour}_{character.garment}"] if says() else []
     if garment and wording.extras and rng.random() < 0.08:
         garment = [character.garment]
-    worn = [character.accessory] if character.accessory != "none" and says() else []
+    worn = [character.accessory] if character.accessory != EXPECTED["accessory"] else []
     expression = _expression(character, wording, rng) if says() else []
-    action = [character.arms] if says() else []
-    if action == ["arms_at_sides"] and wording.extras and rng.random() < 0.5:
+    action = [character.arms]
+    if character.arms == EXPECTED["arms"] and rng.random() < max(
+        wording.dropped, 0.5 if wording.extras else 0
+    ):
         action = []
     clothing = garment
     (appearance if rng.random() < 0.5 else clothing).extend(worn)
@@ -147,14 +162,17 @@ def _expression(character: Character, wording: Wording, rng: random.Random) -> l
 
 
 def _surroundings(scene: Scene, wording: Wording, rng: random.Random) -> dict[str, list[str]]:
-    """What is told of the picture as a whole, by field."""
+    """What is told of the picture as a whole, by field.
+
+    A background is left out only where it is the simple one, and a place only where it is the middle.
+    """
     found: dict[str, list[str]] = {"count": [], "background": [], "composition": [], "quality": []}
-    if rng.random() >= wording.dropped:
+    if scene.background != EXPECTED_BACKGROUND or rng.random() >= wording.dropped:
         found["background"].append(scene.background)
     if rng.random() >= wording.dropped:
         found["composition"].append(FRAMING)
     if len(scene.characters) == 1 and scene.characters[0].position != "center":
-        found["composition"] += [scene.characters[0].position] if rng.random() >= wording.dropped else []
+        found["composition"].append(scene.characters[0].position)
     if wording.extras:
         found["quality"] += rng.sample(QUALITY, rng.randint(0, 4))
         if rng.random() < 0.2:

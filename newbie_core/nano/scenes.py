@@ -107,6 +107,19 @@ Without them, of characters before a night sky one in seven had something wrong,
 """
 
 
+PLAIN_SHARE = 0.15
+"""Share of training scenes in which there is nothing but what is expected where a prompt does not say; see `plain`."""
+
+EXPECTED_STYLE: Mapping[str, str] = {"1girl": "long_hair", "1boy": "short_hair"}
+EXPECTED: Mapping[str, str] = {"accessory": "none", "arms": "arms_at_sides"}
+EXPECTED_BACKGROUND = "simple_background"
+"""What a picture shows where its prompt says nothing of it; colours, garments and faces are the seed's to choose.
+
+Of pictures of short prompts that were not as clean as drawings, most had arms, tails of hair or backgrounds between two
+that the prompt had left open.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Character:
     """One figure; every field up to `position` is a value of the tuples above.
@@ -207,10 +220,27 @@ def random_scene(rng: random.Random, *, count: int | None = None, held_out: bool
 def training_scene(rng: random.Random) -> Scene:
     """A scene to learn from: hard ones come more often than chance has them."""
     scene = random_scene(rng)
-    if rng.random() < HARD_SHARE:
+    chance = rng.random()
+    if chance > 1 - PLAIN_SHARE:
+        return plain(scene)
+    if chance < HARD_SHARE:
         while not is_hard(scene):
             scene = random_scene(rng)
     return scene
+
+
+def plain(scene: Scene) -> Scene:
+    """The same scene with nothing but the expected; colours, garments and faces stay."""
+    characters = [
+        replace(
+            each,
+            hair_style=EXPECTED_STYLE[each.gender],
+            accessory=EXPECTED["accessory"],
+            arms=EXPECTED["arms"],
+        )
+        for each in scene.characters
+    ]
+    return replace(scene, characters=tuple(characters), background=EXPECTED_BACKGROUND)
 
 
 def is_hard(scene: Scene) -> bool:

@@ -20,7 +20,17 @@ from newbie_core.nano.captions import (
     prompt_for,
     training_prompt,
 )
-from newbie_core.nano.scenes import FRAMING, HAIR_STYLES, Character, Scene, random_scene
+from newbie_core.nano.scenes import (
+    EXPECTED,
+    EXPECTED_BACKGROUND,
+    EXPECTED_STYLE,
+    FRAMING,
+    HAIR_STYLES,
+    Character,
+    Scene,
+    random_scene,
+    training_scene,
+)
 from newbie_core.nano.words import FIELDS, MOST_CHARACTERS, NEGATIVE
 
 EVERY_FORM: tuple[Form, ...] = tuple(form for form, _ in FORMS)
@@ -110,11 +120,40 @@ def test_characters_told_from_right_to_left_say_where_they_stand() -> None:
 
 
 @pytest.mark.parametrize("form", EVERY_FORM)
-def test_a_share_of_one_drops_every_attribute(form: Form) -> None:
-    for scene in make_scenes(20):
+def test_a_share_of_one_leaves_only_what_is_not_expected(form: Form) -> None:
+    for scene in make_scenes(40):
         prompt = prompt_for(scene, Wording(form=form, dropped=1.0, positions=False), random.Random(1))
         told = set(listed(re.sub(r"<[^>]*>", ",", prompt)))
-        assert told <= {"1girl", "2girls", "3girls", "1boy", "2boys", "3boys"}
+        assert told - {"1girl", "2girls", "3girls", "1boy", "2boys", "3boys"} == unexpected(scene)
+
+
+def unexpected(scene: Scene) -> set[str]:
+    """Tags of what nobody would think of without a word of it."""
+    found = {scene.background} - {EXPECTED_BACKGROUND}
+    for each in scene.characters:
+        found |= {each.accessory, each.arms} - {*EXPECTED.values()}
+        if each.hair_style != EXPECTED_STYLE[each.gender]:
+            found |= {*HAIR_STYLES[each.hair_style]}
+    if len(scene.characters) == 1:
+        found |= {scene.characters[0].position} - {"center"}
+    return found
+
+
+def test_of_what_no_prompt_of_training_names_nothing_is_drawn() -> None:
+    rng = random.Random(8)
+    short = 0
+    for _ in range(2_000):
+        scene = training_scene(rng)
+        prompt = training_prompt(scene, rng)
+        told = {*listed(re.sub(r"<[^>]*>", ",", prompt))}
+        if not told or told <= {*NEGATIVE}:  # of no prompt at all everything may be drawn
+            continue
+        style = {
+            tag for tag in unexpected(scene) if tag in ("long_hair", "short_hair")
+        }  # told by the longer tag
+        assert unexpected(scene) - style <= told, prompt
+        short += len(scene.characters) == 1 and not unexpected(scene) and len(told) <= 6
+    assert short > 25  # such as people type who try a model out
 
 
 @pytest.mark.parametrize("form", EVERY_FORM)

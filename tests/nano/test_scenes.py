@@ -17,6 +17,7 @@ from newbie_core.nano.scenes import (
     BEHIND,
     BOY_GARMENTS,
     BOY_STYLES,
+    EXPECTED_STYLE,
     EYES,
     FACE,
     FACE_PARTS,
@@ -27,6 +28,7 @@ from newbie_core.nano.scenes import (
     LOOSE_TOUCHES,
     ON_HEAD,
     PLACES,
+    PLAIN_SHARE,
     SIZES,
     VIEWS,
     Character,
@@ -38,6 +40,7 @@ from newbie_core.nano.scenes import (
     is_hard,
     labels,
     pairs_held_out,
+    plain,
     random_scene,
     random_size,
     touched_scene,
@@ -115,13 +118,27 @@ def test_three_people_get_a_wide_picture() -> None:
 
 
 def test_hard_scenes_come_more_often_in_training() -> None:
-    asked, learnt = (
+    asked, bare, learnt = (
         [is_hard(make(random.Random(number))) for number in range(1500)]
-        for make in (random_scene, training_scene)
+        for make in (random_scene, lambda rng: plain(random_scene(rng)), training_scene)
     )
-    usual, more = sum(asked) / len(asked), sum(learnt) / len(learnt)
+    usual, of_plain, more = (sum(each) / len(each) for each in (asked, bare, learnt))
     assert usual > 0.1
-    assert abs(more - (HARD_SHARE + (1 - HARD_SHARE) * usual)) < 0.04
+    assert abs(more - (HARD_SHARE + PLAIN_SHARE * of_plain + (1 - HARD_SHARE - PLAIN_SHARE) * usual)) < 0.04
+
+
+def test_plain_scenes_show_only_what_is_expected_and_come_more_often_in_training() -> None:
+    scene = random_scene(random.Random(3), count=2)
+    made = plain(scene)
+    assert {each.hair_style for each in made.characters} <= {*EXPECTED_STYLE.values()}
+    assert {(each.accessory, each.arms) for each in made.characters} == {("none", "arms_at_sides")}
+    assert made.background == "simple_background"
+    kept = ("gender", "hair_colour", "eye_colour", "expression", "garment", "garment_colour", "x", "hand")
+    for before, after in zip(scene.characters, made.characters, strict=True):
+        assert [getattr(before, name) for name in kept] == [getattr(after, name) for name in kept]
+    learnt = [training_scene(random.Random(number)) for number in range(1500)]
+    share = sum(each == plain(each) for each in learnt) / len(learnt)
+    assert abs(share - PLAIN_SHARE) < 0.04
 
 
 def test_hard_scenes_are_dark_ones_and_wide_ones_of_few() -> None:
