@@ -113,7 +113,7 @@ PLAIN_SHARE = 0.15
 EXPECTED_STYLE: Mapping[str, str] = {"1girl": "long_hair", "1boy": "short_hair"}
 EXPECTED: Mapping[str, str] = {"accessory": "none", "arms": "arms_at_sides"}
 EXPECTED_BACKGROUND = "simple_background"
-"""These three: what a picture shows where its prompt says nothing of it. Colours, garments and faces are the seed's to choose.
+"""These three: what a picture shows where its prompt says nothing of it. Colours, garments and faces are the seed's.
 
 Pictures of short prompts that were not as clean as drawings had arms, tails of hair or backgrounds between two that the
 prompt had left open.
