@@ -294,10 +294,19 @@ def _of_drawings(
     workers: int,
     report: Callable[[str], None] | None,
 ) -> Iterator[_Found]:
-    """What `look` finds in each of `count` drawings, in order; by one worker in this process, by more in others."""
+    """What `look` finds in each of `count` drawings, in order; by one worker in this process, by more in others.
+
+    Each worker is one thread, for what a tagger's sums round to may depend on the number of threads.
+    """
     if workers == 1:
-        _open_judge(tagger)
-        yield from (look(seed, number) for number in range(count))
+        import torch
+
+        threads = torch.get_num_threads()
+        _open_judge(tagger, 1)
+        try:
+            yield from (look(seed, number) for number in range(count))
+        finally:
+            torch.set_num_threads(threads)
         return
     began = time.monotonic()
     with ProcessPoolExecutor(
@@ -310,13 +319,12 @@ def _of_drawings(
                 report(f"judged {done:,} of {count:,} drawings, {left:.0f} s left")
 
 
-def _open_judge(tagger: Path, threads: int | None = None) -> None:
+def _open_judge(tagger: Path, threads: int) -> None:
     import torch
 
     from newbie_core.nano.judging import SIDE
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads)
     _state["judge"] = Judge(load_tagger(tagger, side=SIDE))
 
 

@@ -75,7 +75,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def wait_for(self, pattern: str, *, seconds: float = 90) -> str:
+    def wait_for(self, pattern: str, *, seconds: float = 180) -> str:
         """Read until the pattern stands in what came since the last wait; what matched."""
         deadline = time.monotonic() + seconds
         while (found := re.search(pattern, self.seen[self._read_to :])) is None:

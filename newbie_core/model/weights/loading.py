@@ -22,9 +22,12 @@ def load_into(
 ) -> None:
     """Replace every parameter of `module`, built on the meta device, by `part`'s tensor of that name.
 
-    Tensors are read, cast and moved one by one, so that no second copy of the part is ever held. Only what the
-    state dictionary names is touched: buffers left out of it (the rotary frequencies and token types of
-    transformers' models) must be real already, so build such modules with their buffers on a real device.
+    Tensors are read, cast and moved one by one, so that no second copy of the part is ever held. Each is copied
+    to memory of its own: in a mapped file it starts where the layout happens to put it, and what a matrix product
+    rounds to depends on that on some processors (Intel's library asks for 64 bytes); nor can a file that is
+    replaced while the model runs change it. Only what the state dictionary names is touched: buffers left out of
+    it (the rotary frequencies and token types of transformers' models) must be real already, so build such modules
+    with their buffers on a real device.
 
     Args:
         dtype: what floating-point tensors are cast to; none keeps what is stored.
@@ -39,7 +42,7 @@ def load_into(
     for name, tensor in part.read():
         if name in own and name in given:
             kind = dtype if tensor.is_floating_point() else None
-            _put(module, name, tensor.to(device=device, dtype=kind))
+            _put(module, name, tensor.to(device=device, dtype=kind, copy=True))
     if UNUSED_NORM in own and UNUSED_NORM not in given:
         # Not every layout stores this weight, and nothing reads it; ones are what it starts from.
         like = next(module.parameters())
