@@ -109,7 +109,7 @@ def _check_device(name: str) -> None:
 
 def _evaluate(given: argparse.Namespace) -> int:
     from newbie_core.engines.newbie import NANO_FOLDER
-    from newbie_core.nano.evaluation import drawn_standard, evaluate, table, validate_judge
+    from newbie_core.nano.evaluation import drawn_standards, evaluate, table, validate_judge
     from newbie_core.nano.evaluation_page import prepare_page, write_page
 
     counts = _counts(given)
@@ -123,7 +123,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     say("checking the judge on drawings")
     workers, drawings = given.workers or os.cpu_count() or 1, max(20, given.count)
     judge = validate_judge(tagger, drawings, seed=given.seed, workers=workers, report=say)
-    standard = drawn_standard(tagger, drawings, seed=given.seed, workers=workers, report=say)
+    standards = drawn_standards(tagger, list(counts), drawings, seed=given.seed, workers=workers, report=say)
     results, verdicts = evaluate(
         folder,
         tagger,
@@ -132,7 +132,7 @@ def _evaluate(given: argparse.Namespace) -> int:
         workers=workers,
         report=say,
         keep=pictures,
-        standard=standard,
+        standards=standards,
     )
     write_page(given.out, results, verdicts, judge)
     say(f"{given.out / 'index.html'}: the table with pictures")

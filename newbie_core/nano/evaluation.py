@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from math import sqrt
 from multiprocessing import get_context
@@ -25,10 +26,9 @@ from newbie_core.nano.scenes import (
     character_boxes,
     draw_scene,
     labels,
-    random_scene,
     touched_scene,
 )
-from newbie_core.nano.trials import KINDS, Kind, Trial, trials
+from newbie_core.nano.trials import KINDS, Kind, Trial, meant, trial_of, trials
 from newbie_core.taggers.deepdanbooru import load_tagger
 
 STEPS, GUIDANCE = 16, 3.0
@@ -65,13 +65,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """What 99 of 100 drawings reach: the tagger at least so sure, seams at most so strong."""
+    """What 99 of 100 drawings of a kind reach: the tagger at least so sure, seams at most so strong."""
 
     sure: float
     seams: float
 
     def clean(self, verdict: Verdict) -> bool:
-        """Whether a picture is as clean as drawings are."""
+        """Whether a picture is as clean as drawings of its kind are."""
         return verdict.sure >= self.sure and verdict.seams <= self.seams
 
 
@@ -128,7 +128,7 @@ def evaluate(
     workers: int,
     report: Callable[[str], None],
     keep: Path | None = None,
-    standard: Standard | None = None,
+    standards: Mapping[Kind, Standard] | None = None,
 ) -> tuple[list[Result], list[Verdict]]:
     """Make and judge pictures of every kind.
 
@@ -137,8 +137,9 @@ def evaluate(
         counts: how many of each kind.
         workers: processes, one thread each.
         keep: a folder that gets the first pictures of each kind, and all that are wrong.
-        standard: what counts as clean; none: nothing is said of it.
+        standards: what counts as clean; nothing is said of kinds without one.
     """
+    clean = standards or {}
     wanted = [trial for kind, count in counts.items() for trial in trials(kind, count, seed=seed)]
     chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
     verdicts: list[Verdict] = []
@@ -154,7 +155,7 @@ def evaluate(
                 left = (len(wanted) - len(verdicts)) * pace
                 report(f"judged {len(verdicts):,} of {len(wanted):,} pictures, {left / 60:.0f} min left")
     return [
-        summarise(kind, [each for each in verdicts if each.kind == kind], seed=seed, standard=standard)
+        summarise(kind, [each for each in verdicts if each.kind == kind], seed=seed, standard=clean.get(kind))
         for kind in counts
     ], verdicts
 
@@ -276,14 +277,34 @@ def validate_judge(
     return rates
 
 
-def drawn_standard(
-    tagger: Path, count: int, *, seed: int, workers: int = 1, report: Callable[[str], None] | None = None
-) -> Standard:
-    """What 99 of 100 of `count` fresh drawings reach; drawn as those that the model learns from."""
+def drawn_standards(
+    tagger: Path,
+    kinds: Sequence[Kind],
+    count: int,
+    *,
+    seed: int,
+    workers: int = 1,
+    report: Callable[[str], None] | None = None,
+) -> dict[Kind, Standard]:
+    """What 99 of 100 of `count` fresh drawings reach, for each kind of prompts: drawings of what they describe.
+
+    Kinds have standards of their own, for plain grounds and bare heads are other drawings than full ones: of plain
+    drawings 11 in 100 have stronger seams than 99 in 100 of all.
+    """
     import numpy as np
 
-    found = np.array(list(_of_drawings(_cleanness, tagger, count, seed, workers, report)))
-    return Standard(sure=float(np.quantile(found[:, 0], 0.01)), seams=float(np.quantile(found[:, 1], 0.99)))
+    standards: dict[Kind, Standard] = {}
+    for kind in kinds:
+        # What two characters are told in another order is the same drawings.
+        family: Kind = "two" if kind.startswith("two") else kind
+        if family not in standards:
+            look = partial(_cleanness, family)
+            found = np.array(list(_of_drawings(look, tagger, count, seed, workers, report)))
+            standards[family] = Standard(
+                sure=float(np.quantile(found[:, 0], 0.01)), seams=float(np.quantile(found[:, 1], 0.99))
+            )
+        standards[kind] = standards[family]
+    return standards
 
 
 def _of_drawings(
@@ -346,10 +367,10 @@ def _held_against(seed: int, number: int) -> list[tuple[str, bool]]:
     return [*found, *((name, whole[name].value == value) for name, value in expected.items())]
 
 
-def _cleanness(seed: int, number: int) -> tuple[float, float]:
+def _cleanness(kind: Kind, seed: int, number: int) -> tuple[float, float]:
     """How sure the judge is of a drawing, and its seams."""
     judge: Judge = _state["judge"]  # type: ignore[assignment]  # set by _open_judge
-    scene = random_scene(random.Random(f"{seed}:standard:{number}"))
+    scene = meant(trial_of(kind, number, seed=f"{seed}:standard"))
     picture = draw_scene(scene)
     sure = min(sureness(each) for each in judge.characters(picture, character_boxes(scene)))
     return sure, seams(picture)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from newbie_core.nano.captions import Wording, prompt_for
-from newbie_core.nano.scenes import ATTRIBUTES, PLACES, Scene, random_scene
+from newbie_core.nano.scenes import ATTRIBUTES, PLACES, Scene, plain, random_scene
 
 Kind = Literal["one", "two", "three", "short", "held_out", "two_ordered", "two_shuffled"]
 
@@ -44,25 +44,40 @@ class Trial:
 
 def trials(kind: Kind, count: int, *, seed: int) -> Iterator[Trial]:
     """`count` trials of a kind. Kinds of two characters share their scenes, so that they can be compared."""
-    family = "two" if kind.startswith("two") else kind
     for number in range(count):
-        rng = random.Random(f"{seed}:evaluation:{family}:{number}")
-        people = {"two": 2, "three": 3}.get(family, 1)
-        scene = random_scene(rng, count=people, held_out=kind == "held_out")
-        if kind == "short":
-            yield _short(scene, number, rng)
-            continue
-        form = {"two_ordered": "ordered", "two_shuffled": "shuffled"}.get(kind, "xml")
-        wording = Wording(form=form)  # type: ignore[arg-type]  # one of the forms
-        yield Trial(
-            kind=kind,
-            number=number,
-            prompt=prompt_for(scene, wording, rng),
-            scene=scene,
-            seed=number,
-            asked=(ATTRIBUTES,) * people,
-            picture=("background", "count"),
-        )
+        yield trial_of(kind, number, seed=seed)
+
+
+def trial_of(kind: Kind, number: int, *, seed: int | str) -> Trial:
+    """One of them, whatever the others are."""
+    family = "two" if kind.startswith("two") else kind
+    rng = random.Random(f"{seed}:evaluation:{family}:{number}")
+    people = {"two": 2, "three": 3}.get(family, 1)
+    scene = random_scene(rng, count=people, held_out=kind == "held_out")
+    if kind == "short":
+        return _short(scene, number, rng)
+    form = {"two_ordered": "ordered", "two_shuffled": "shuffled"}.get(kind, "xml")
+    wording = Wording(form=form)  # type: ignore[arg-type]  # one of the forms
+    return Trial(
+        kind=kind,
+        number=number,
+        prompt=prompt_for(scene, wording, rng),
+        scene=scene,
+        seed=number,
+        asked=(ATTRIBUTES,) * people,
+        picture=("background", "count"),
+    )
+
+
+def meant(trial: Trial) -> Scene:
+    """The scene that its prompt describes: what it tells, and else the expected."""
+    scene = plain(trial.scene)
+    characters = [
+        replace(nothing_told, **{name: getattr(own, name) for name in told})
+        for nothing_told, own, told in zip(scene.characters, trial.scene.characters, trial.asked, strict=True)
+    ]
+    background = trial.scene.background if "background" in trial.picture else scene.background
+    return replace(scene, characters=tuple(characters), background=background)
 
 
 def _short(scene: Scene, number: int, rng: random.Random) -> Trial:

@@ -19,7 +19,7 @@ from newbie_core.nano.evaluation import (
     Result,
     Standard,
     Verdict,
-    drawn_standard,
+    drawn_standards,
     judge_picture,
     mistakes,
     summarise,
@@ -39,7 +39,7 @@ from newbie_core.nano.scenes import (
     draw_scene,
     labels,
 )
-from newbie_core.nano.trials import KINDS, Kind, Trial, trials
+from newbie_core.nano.trials import KINDS, Kind, Trial, meant, trials
 
 ALL_KINDS = tuple(KINDS)
 TWO_FORMS: tuple[Kind, ...] = ("two", "two_ordered", "two_shuffled")
@@ -317,6 +317,26 @@ def test_the_table_is_markdown_with_a_column_a_kind() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ALL_KINDS if kind != "short"])
+def test_a_prompt_that_tells_everything_means_its_scene(kind: Kind) -> None:
+    assert all(meant(trial) == trial.scene for trial in trials(kind, 20, seed=5))
+
+
+def test_a_short_prompt_means_what_it_tells_and_else_the_expected() -> None:
+    styles = {"1girl": "long_hair", "1boy": "short_hair"}
+    expected = {"accessory": "none", "arms": "arms_at_sides"}
+    for trial in trials("short", 60, seed=5):
+        scene, (own,) = meant(trial), trial.scene.characters
+        (character,) = scene.characters
+        for name in trial.asked[0]:
+            assert getattr(character, name) == getattr(own, name)
+        untold = expected | {"hair_style": styles[own.gender]}
+        for name in untold.keys() - set(trial.asked[0]):
+            assert getattr(character, name) == untold[name]
+        assert scene.background == "simple_background"
+        assert (character.hair_colour, character.expression) == (own.hair_colour, own.expression)
+
+
 def test_clean_is_as_sure_as_drawings_and_without_seams() -> None:
     standard = Standard(sure=0.5, seams=1.2)
     chosen = list(trials("short", 3, seed=4))
@@ -420,4 +440,9 @@ def test_drawings_are_judged_alike_by_one_process_and_by_several() -> None:
     assert shared == alone
     assert alone["count"].of == 10 and alone["hair_colour"].of >= 10
     assert told == ["judged 10 of 10 drawings, 0 s left"]
-    assert drawn_standard(tagger, 10, seed=3, workers=2) == drawn_standard(tagger, 10, seed=3)
+    kinds: tuple[Kind, ...] = ("short", "two", "two_shuffled")
+    standards = drawn_standards(tagger, kinds, 10, seed=3)
+    assert drawn_standards(tagger, kinds, 10, seed=3, workers=2) == standards
+    assert tuple(standards) == kinds
+    assert standards["two"] is standards["two_shuffled"]
+    assert standards["short"] != standards["two"]

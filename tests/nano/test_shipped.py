@@ -76,6 +76,19 @@ def test_same_seed_same_picture_in_any_company_and_another_seed_another(engine: 
     assert max(difference.mean) > 5  # of 255
 
 
+def test_nothing_is_seen_of_what_no_prompt_names(engine: NewbieEngine) -> None:
+    judge = Judge(load_tagger(NANO_FOLDER / "tagger.pt", side=SIDE))
+    (trial,) = trials("short", 1, seed=1)
+    expected = {"accessory": "none", "arms": "arms_at_sides", "background": "simple_background"}
+    prompts = ("1girl, red_hair", "1girl, smile, green_eyes", "1girl, white_shirt", "1boy, angry")
+    seen = []
+    for picture in make(engine, *(job(prompt, seed=seed) for prompt in prompts for seed in (1, 2, 3))):
+        (character,) = judge.characters(picture, character_boxes(trial.scene))
+        values = {name: each.value for name, each in (character | judge.picture(picture)).items()}
+        seen.append({name: values[name] for name in expected})
+    assert seen.count(expected) >= 11, seen
+
+
 def test_words_have_other_names(engine: NewbieEngine) -> None:
     english, chinese, tags = make(
         engine,
