@@ -362,8 +362,8 @@ print(subprocess.run([sys.executable, "-c", {_PEAK!r}], capture_output=True, tex
 
 def test_peak_memory_of_a_cpu_is_the_processs(tmp_path: Path) -> None:
     before = PeakMemory(CPU).read()
-    block = b"x" * 2 * before
-    assert PeakMemory(CPU).read() >= len(block) > before > 100_000_000
+    block = b"x" * before
+    assert PeakMemory(CPU).read() > len(block) > 100_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems tell the process's own size anyway")
