@@ -33,7 +33,10 @@ def add_nano(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     train.add_argument("--device", default="cpu", metavar="NAME", help="cpu or cuda (default: cpu)")
     train.add_argument("--minutes", type=float, metavar="N", help="stop after so long; run again to go on")
     train.add_argument(
-        "--plan", choices=("full", "tiny"), default="full", help="tiny: a minute, to see that it runs"
+        "--plan",
+        choices=("full", "half", "tiny"),
+        default="full",
+        help="half: half as many steps; tiny: a minute, to see that it runs (default: full)",
     )
     train.add_argument(
         "--steps", type=int, metavar="N", help="steps of the transformer, instead of the plan's"

@@ -28,6 +28,14 @@ The less is told, the more the model has to decide by itself; undecided, it mixe
 """
 
 _SPARSE_FORMS: tuple[tuple[Form, int], ...] = (("xml", 28), ("ordered", 36), ("shuffled", 36))
+BARE = 0.4
+"""Share of framings and simple backgrounds that training does not tell.
+
+Where whole prompts always ended with them, a model read garments from those last words, in which the causal text encoder had
+gathered what was said before: of short prompts without them 27 of 58 garments came out right, with one of them all that
+were tried.
+"""
+
 _UNKNOWN_WORDS = ("zylk", "qorvu", "brimtal", "fenwick", "dolat")
 """Words nobody knows: the model learns to pass over them."""
 
@@ -42,6 +50,7 @@ class Wording:
         extras: whether agreeing, neutral and unknown words are put in between.
         reverse: XML lists characters from right to left.
         positions: whether positions are told, where there are several characters.
+        bare: share of framings and simple backgrounds that are not told, at least.
     """
 
     form: Form = "xml"
@@ -49,6 +58,7 @@ class Wording:
     extras: bool = False
     reverse: bool = False
     positions: bool = True
+    bare: float = 0.0
 
 
 def training_prompt(scene: Scene, rng: random.Random, *, whole: bool = False) -> str:
@@ -59,9 +69,8 @@ def training_prompt(scene: Scene, rng: random.Random, *, whole: bool = False) ->
     """
     if whole:
         form: Form = "xml" if rng.random() < 0.85 else "ordered"
-        return prompt_for(
-            scene, Wording(form=form, reverse=rng.random() < 0.3, positions=rng.random() < 0.8), rng
-        )
+        wording = Wording(form=form, reverse=rng.random() < 0.3, positions=rng.random() < 0.8, bare=BARE)
+        return prompt_for(scene, wording, rng)
     kind = rng.random()
     if kind < EMPTY:
         return ""
@@ -75,6 +84,7 @@ def training_prompt(scene: Scene, rng: random.Random, *, whole: bool = False) ->
         extras=rng.random() < 0.5,
         reverse=rng.random() < 0.3,
         positions=rng.random() < 0.8,
+        bare=BARE,
     )
     return prompt_for(scene, wording, rng)
 
@@ -167,9 +177,10 @@ def _surroundings(scene: Scene, wording: Wording, rng: random.Random) -> dict[st
     A background is left out only where it is the simple one, and a place only where it is the middle.
     """
     found: dict[str, list[str]] = {"count": [], "background": [], "composition": [], "quality": []}
-    if scene.background != EXPECTED_BACKGROUND or rng.random() >= wording.dropped:
+    untold = max(wording.dropped, wording.bare)
+    if scene.background != EXPECTED_BACKGROUND or rng.random() >= untold:
         found["background"].append(scene.background)
-    if rng.random() >= wording.dropped:
+    if rng.random() >= untold:
         found["composition"].append(FRAMING)
     if len(scene.characters) == 1 and scene.characters[0].position != "center":
         found["composition"].append(scene.characters[0].position)

@@ -38,7 +38,7 @@ ARCHITECTURE = Architecture(stem=16, widths=(64, 128, 256, 512), blocks=(2, 3, 4
 CROPS, WHOLE = 40, 12
 """Characters and whole pictures in a batch."""
 
-SMALL, SMALL_UNTIL = 128, 0.6
+SMALL, SMALL_UNTIL = 128, 0.5
 """Pixels of the square it looks at for the first share of its steps: coarse things come at half the cost."""
 
 WARM_UP = 40

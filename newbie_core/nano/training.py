@@ -53,20 +53,23 @@ class Plan:
         polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
     """
 
-    scenes: int = 9_000
-    steps: int = 7_200
-    pictures: int = 4_000
+    scenes: int = 12_000
+    steps: int = 15_000
+    pictures: int = 6_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 3_500
     encoder_steps: int = 500
-    tagger_steps: int = 2_000
-    polish_scenes: int = 1_000
-    polish_steps: int = 1_300
+    tagger_steps: int = 3_000
+    polish_scenes: int = 1_200
+    polish_steps: int = 2_000
     batch: int = 16
 
 
 PLANS = {
     "full": Plan(),
+    "half": Plan(
+        scenes=7_000, steps=7_600, pictures=4_000, tagger_steps=2_000, polish_scenes=1_000, polish_steps=1_300
+    ),
     "tiny": Plan(
         scenes=24,
         steps=4,
@@ -80,7 +83,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, and a run of a minute that shows the way."""
+"""A whole training, one of half as many steps, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
