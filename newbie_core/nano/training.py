@@ -46,8 +46,8 @@ class Plan:
     """How much is drawn and learnt.
 
     Attributes:
-        scenes: drawings for the transformer.
-        steps: of the transformer.
+        scenes, steps: drawings for the transformer, and its steps.
+        more_scenes, more_steps: those of its second round, which begins with lower rates.
         pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
         decoder_steps, encoder_steps, tagger_steps: of the others.
         polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
@@ -55,24 +55,40 @@ class Plan:
 
     scenes: int = 12_000
     steps: int = 15_000
+    more_scenes: int = 12_000
+    more_steps: int = 7_500
     pictures: int = 6_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 3_500
     encoder_steps: int = 500
     tagger_steps: int = 3_000
     polish_scenes: int = 1_200
-    polish_steps: int = 2_000
+    polish_steps: int = 4_000
     batch: int = 16
+
+    @property
+    def all_scenes(self) -> int:
+        """Those of both rounds."""
+        return self.scenes + self.more_scenes
 
 
 PLANS = {
     "full": Plan(),
     "half": Plan(
-        scenes=7_000, steps=7_600, pictures=4_000, tagger_steps=2_000, polish_scenes=1_000, polish_steps=1_300
+        scenes=7_000,
+        steps=7_600,
+        more_scenes=0,
+        more_steps=0,
+        pictures=4_000,
+        tagger_steps=2_000,
+        polish_scenes=1_000,
+        polish_steps=1_300,
     ),
     "tiny": Plan(
-        scenes=24,
-        steps=4,
+        scenes=16,
+        steps=3,
+        more_scenes=8,
+        more_steps=1,
         pictures=16,
         autoencoder_pictures=16,
         decoder_steps=6,
@@ -83,7 +99,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, one of half as many steps, and a run of a minute that shows the way."""
+"""A whole training, one a third as long, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
@@ -276,7 +292,9 @@ def _settle(task: Task) -> None:
 def _spoken(run: object) -> str:
     if not isinstance(run, dict) or not isinstance(run.get("plan"), dict):
         return "unreadable"
-    return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
+    plan = run["plan"]
+    steps = f"{plan.get('steps')} and {plan.get('more_steps', 0)} steps"
+    return f"{steps}, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
 
 
 def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabulary, list[Sample]] | None:
@@ -295,12 +313,12 @@ def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabul
         basis.save(basis_file)
         return _words(task), folder_samples(content, basis, say)
     drawn_basis(basis_file, seed=task.seed, scenes=task.plan.scenes)
-    shards = -(-task.plan.scenes // SHARD)
+    shards = -(-task.plan.all_scenes // SHARD)
     drawn = draw_shards(
         task.out / "scenes",
         basis_file,
         seed=task.seed,
-        scenes=task.plan.scenes,
+        scenes=task.plan.all_scenes,
         workers=os.cpu_count() or 1,
         report=say,
         stop=stop,
@@ -308,7 +326,7 @@ def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabul
     if not drawn:
         return None
     samples = [sample for number in range(shards) for sample in load_shard(task.out / "scenes", number)]
-    return _words(task), samples[: task.plan.scenes]
+    return _words(task), samples[: task.plan.all_scenes]
 
 
 def _words(task: Task) -> Vocabulary:
@@ -324,7 +342,7 @@ def _words(task: Task) -> Vocabulary:
 def _schedule(task: Task) -> Schedule:
     from newbie_core.nano.transformer_training import Schedule
 
-    return Schedule(steps=task.plan.steps, batch=task.plan.batch)
+    return Schedule(steps=task.plan.steps, more=task.plan.more_steps, batch=task.plan.batch)
 
 
 def _train_transformer(
@@ -342,6 +360,7 @@ def _train_transformer(
     from newbie_core.nano.transformer_training import TransformerTraining
 
     long = task.plan.steps > 200
+    turn = len(samples) if task.data is not None else task.plan.scenes
     while True:
         wide = alone()
         torch.set_num_threads(cores_at_hand() if wide else task.threads)
@@ -354,9 +373,14 @@ def _train_transformer(
             device=task.device,
             compiled=long,
         )
-        run.run(samples, say, stop=stop if wide or not long else lambda: stop() or alone())
-        if stop() or run.step >= run.schedule.steps:
-            return run.step >= run.schedule.steps
+        run.run(
+            samples[:turn],
+            say,
+            more=samples[turn:],
+            stop=stop if wide or not long else lambda: stop() or alone(),
+        )
+        if stop() or run.step >= run.schedule.all_steps:
+            return run.step >= run.schedule.all_steps
         say("the other parts are trained; the transformer goes on with all cores")
 
 
