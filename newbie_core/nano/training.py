@@ -56,14 +56,14 @@ class Plan:
     scenes: int = 12_000
     steps: int = 15_000
     more_scenes: int = 12_000
-    more_steps: int = 7_500
+    more_steps: int = 5_000
     pictures: int = 6_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 3_500
     encoder_steps: int = 500
     tagger_steps: int = 3_000
     polish_scenes: int = 1_200
-    polish_steps: int = 4_000
+    polish_steps: int = 3_000
     batch: int = 16
 
     @property
