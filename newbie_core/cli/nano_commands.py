@@ -34,9 +34,9 @@ def add_nano(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     train.add_argument("--minutes", type=float, metavar="N", help="stop after so long; run again to go on")
     train.add_argument(
         "--plan",
-        choices=("full", "half", "tiny"),
+        choices=("full", "long", "tiny"),
         default="full",
-        help="half: half as many steps; tiny: a minute, to see that it runs (default: full)",
+        help="long: two thirds more steps; tiny: a minute, to see that it runs (default: full)",
     )
     train.add_argument(
         "--steps", type=int, metavar="N", help="steps of the transformer, instead of the plan's"

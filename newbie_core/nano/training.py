@@ -46,49 +46,38 @@ class Plan:
     """How much is drawn and learnt.
 
     Attributes:
-        scenes, steps: drawings for the transformer, and its steps.
-        more_scenes, more_steps: those of its second round, which begins with lower rates.
+        scenes: drawings for the transformer.
+        steps: of the transformer.
         pictures: drawings kept as pixels, for the tagger; the autoencoder has the first `autoencoder_pictures`.
         decoder_steps, encoder_steps, tagger_steps: of the others.
         polish_scenes, polish_steps: of the decoder's last lesson; none where pictures of one's own are learnt.
     """
 
-    scenes: int = 12_000
-    steps: int = 15_000
-    more_scenes: int = 12_000
-    more_steps: int = 5_000
-    pictures: int = 6_000
+    scenes: int = 10_000
+    steps: int = 9_000
+    pictures: int = 4_000
     autoencoder_pictures: int = 3_000
     decoder_steps: int = 3_500
     encoder_steps: int = 500
-    tagger_steps: int = 3_000
-    polish_scenes: int = 1_200
-    polish_steps: int = 3_000
+    tagger_steps: int = 2_000
+    polish_scenes: int = 1_000
+    polish_steps: int = 1_300
     batch: int = 16
-
-    @property
-    def all_scenes(self) -> int:
-        """Those of both rounds."""
-        return self.scenes + self.more_scenes
 
 
 PLANS = {
     "full": Plan(),
-    "half": Plan(
-        scenes=7_000,
-        steps=7_600,
-        more_scenes=0,
-        more_steps=0,
-        pictures=4_000,
-        tagger_steps=2_000,
-        polish_scenes=1_000,
-        polish_steps=1_300,
+    "long": Plan(
+        scenes=12_000,
+        steps=15_000,
+        pictures=6_000,
+        tagger_steps=3_000,
+        polish_scenes=1_200,
+        polish_steps=2_000,
     ),
     "tiny": Plan(
-        scenes=16,
-        steps=3,
-        more_scenes=8,
-        more_steps=1,
+        scenes=24,
+        steps=4,
         pictures=16,
         autoencoder_pictures=16,
         decoder_steps=6,
@@ -99,7 +88,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""A whole training, one a third as long, and a run of a minute that shows the way."""
+"""What fits two hours and a half, what reached more in five, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
@@ -292,9 +281,7 @@ def _settle(task: Task) -> None:
 def _spoken(run: object) -> str:
     if not isinstance(run, dict) or not isinstance(run.get("plan"), dict):
         return "unreadable"
-    plan = run["plan"]
-    steps = f"{plan.get('steps')} and {plan.get('more_steps', 0)} steps"
-    return f"{steps}, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
+    return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
 
 
 def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabulary, list[Sample]] | None:
@@ -313,12 +300,12 @@ def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabul
         basis.save(basis_file)
         return _words(task), folder_samples(content, basis, say)
     drawn_basis(basis_file, seed=task.seed, scenes=task.plan.scenes)
-    shards = -(-task.plan.all_scenes // SHARD)
+    shards = -(-task.plan.scenes // SHARD)
     drawn = draw_shards(
         task.out / "scenes",
         basis_file,
         seed=task.seed,
-        scenes=task.plan.all_scenes,
+        scenes=task.plan.scenes,
         workers=os.cpu_count() or 1,
         report=say,
         stop=stop,
@@ -326,7 +313,7 @@ def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabul
     if not drawn:
         return None
     samples = [sample for number in range(shards) for sample in load_shard(task.out / "scenes", number)]
-    return _words(task), samples[: task.plan.all_scenes]
+    return _words(task), samples[: task.plan.scenes]
 
 
 def _words(task: Task) -> Vocabulary:
@@ -342,7 +329,7 @@ def _words(task: Task) -> Vocabulary:
 def _schedule(task: Task) -> Schedule:
     from newbie_core.nano.transformer_training import Schedule
 
-    return Schedule(steps=task.plan.steps, more=task.plan.more_steps, batch=task.plan.batch)
+    return Schedule(steps=task.plan.steps, batch=task.plan.batch)
 
 
 def _train_transformer(
@@ -360,7 +347,6 @@ def _train_transformer(
     from newbie_core.nano.transformer_training import TransformerTraining
 
     long = task.plan.steps > 200
-    turn = len(samples) if task.data is not None else task.plan.scenes
     while True:
         wide = alone()
         torch.set_num_threads(cores_at_hand() if wide else task.threads)
@@ -373,14 +359,9 @@ def _train_transformer(
             device=task.device,
             compiled=long,
         )
-        run.run(
-            samples[:turn],
-            say,
-            more=samples[turn:],
-            stop=stop if wide or not long else lambda: stop() or alone(),
-        )
-        if stop() or run.step >= run.schedule.all_steps:
-            return run.step >= run.schedule.all_steps
+        run.run(samples, say, stop=stop if wide or not long else lambda: stop() or alone())
+        if stop() or run.step >= run.schedule.steps:
+            return run.step >= run.schedule.steps
         say("the other parts are trained; the transformer goes on with all cores")
 
 

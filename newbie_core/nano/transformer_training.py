@@ -44,18 +44,16 @@ class Schedule:
     """How long and how fast.
 
     Attributes:
-        steps: of the first round.
-        more: steps of a second round on other samples, from `again` of the rates to nothing.
-        whole: share of the first round's steps, the first ones, with whole prompts only: what words mean is learnt about
-            twice as fast from prompts that leave nothing out.
-        flat: share of the first round's steps after which the rates begin to fall, to nothing at its end.
+        steps: in all.
+        whole: share of the steps, the first ones, with whole prompts only: what words mean is learnt about twice as fast
+            from prompts that leave nothing out.
+        flat: share of the steps after which the rates begin to fall, to nothing at the end.
         lr_matrix, lr_other: rates of Muon and AdamW.
         decay: of the weights' average.
         heads: what the error of the attribute heads counts beside that of the velocity; it fades as the rates fall.
     """
 
     steps: int
-    more: int = 0
     batch: int = BATCH
     whole: float = 0.35
     flat: float = 0.45
@@ -63,21 +61,13 @@ class Schedule:
     lr_other: float = 2e-3
     decay: float = 0.998
     heads: float = 0.25
-    again: float = 0.45
-
-    @property
-    def all_steps(self) -> int:
-        """Those of both rounds."""
-        return self.steps + self.more
 
     def factor(self, step: int) -> float:
         """What both rates are multiplied with at a step."""
         if step < WARM_UP:
             return (step + 1) / WARM_UP
-        if step >= self.steps:
-            return self.again * max(0.0, (self.all_steps - step) / max(1, self.more))
         turn = self.flat * self.steps
-        return 1.0 if step < turn else (self.steps - step) / (self.steps - turn)
+        return 1.0 if step < turn else max(0.0, (self.steps - step) / (self.steps - turn))
 
 
 class TransformerTraining:
@@ -122,21 +112,15 @@ class TransformerTraining:
         samples: Sequence[Sample],
         report: Callable[[str], None],
         *,
-        more: Sequence[Sample] = (),
         until: int = 0,
         stop: Callable[[], bool] = never,
     ) -> None:
-        """Train to the schedule's end, to step `until`, or until `stop`; a checkpoint every 200 steps and at the end.
-
-        Args:
-            more: samples of the second round; where there are none it has the first round's.
-        """
-        total = self.schedule.all_steps
+        """Train to the schedule's end, to step `until`, or until `stop`; a checkpoint every 200 steps and at the end."""
+        total = self.schedule.steps
         last = min(until or total, total)
         pace = Pace(self.step, every=50, total=total)
         while self.step < last:
-            second = self._begun >= self.schedule.steps
-            for number, batch in enumerate(self._batches(more if second and more else samples)):
+            for number, batch in enumerate(self._batches(samples)):
                 if number < self._place:
                     continue
                 self._place = number + 1
@@ -146,19 +130,13 @@ class TransformerTraining:
                         f"step {self.step} of {total}, loss {self._loss:.4f}, "
                         f"prompts read {100 * self._read:.0f} %, {speed}"
                     )
-                turned = self.step == self.schedule.steps
-                if turned:  # the next pool is of the second round
-                    self._next_pool()
                 if self.step % 200 == 0 or self.step >= last or stop():
                     self.save()
                     if stop():
                         return
                 if self.step >= last:
                     return
-                if turned:
-                    break
-            else:
-                self._next_pool()
+            self._next_pool()
 
     def _next_pool(self) -> None:
         self._pool, self._place, self._begun = self._pool + 1, 0, self.step

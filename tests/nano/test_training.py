@@ -76,28 +76,28 @@ def test_batches_are_the_seeds_alone(samples: list[Sample]) -> None:
         assert each.jina_ids[:, -1].eq(2).all()
 
 
-SHORT = Schedule(steps=2, more=2, batch=2)
+SHORT = Schedule(steps=3, batch=2)
 
 
 @pytest.fixture(scope="module")
 def through(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> TransformerTraining:
     """A short training that nothing stopped."""
     run = TransformerTraining(tmp_path_factory.mktemp("through"), vocabulary(), SHORT, seed=1, compiled=False)
-    run.run(samples[2:], quiet, more=samples[:2])
+    run.run(samples, quiet)
     return run
 
 
-@pytest.mark.parametrize("stopped", [1, 2, 3])
+@pytest.mark.parametrize("stopped", [1, 2])
 def test_the_transformers_training_goes_on_the_same(
     samples: list[Sample], tmp_path: Path, through: TransformerTraining, stopped: int
 ) -> None:
     words = vocabulary()
     first = TransformerTraining(tmp_path, words, SHORT, seed=1, compiled=False)
-    first.run(samples[2:], quiet, more=samples[:2], until=stopped)
+    first.run(samples, quiet, until=stopped)
     again = TransformerTraining(tmp_path, words, SHORT, seed=1, compiled=False)
     assert again.step == stopped
-    again.run(samples[2:], quiet, more=samples[:2])
-    assert again.step == SHORT.all_steps
+    again.run(samples, quiet)
+    assert again.step == SHORT.steps
     for part in ("network", "heads"):
         whole, parts = (getattr(each, part).state_dict() for each in (through, again))
         for name, one in whole.items():
@@ -112,30 +112,6 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
     rates = [schedule.factor(step) for step in range(1001)]
     assert 0 < rates[0] < rates[30] < rates[59] == rates[200] == rates[449] == 1
     assert 1 > rates[600] > rates[800] > rates[999] > rates[1000] == 0
-
-
-def test_a_second_round_begins_with_lower_rates() -> None:
-    schedule = Schedule(steps=1000, more=500)
-    rates = [schedule.factor(step) for step in range(1501)]
-    assert rates[999] < 0.01
-    assert rates[1000] == schedule.again < 1
-    assert rates[1000] > rates[1250] > rates[1499] > rates[1500] == 0
-
-
-def test_the_second_round_learns_from_samples_of_its_own(
-    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = TransformerTraining(tmp_path, vocabulary(), SHORT, seed=1, compiled=False)
-    shown = []
-    monkeypatch.setattr(
-        run, "_train", lambda batch: (shown.append(batch.latents), setattr(run, "step", run.step + 1))
-    )
-    run.run(samples[2:], quiet, more=samples[:2])
-    first, second = ([sample.latents for sample in part] for part in (samples[2:], samples[:2]))
-    for place, batch in enumerate(shown):
-        own = first if place < SHORT.steps else second
-        for latents in batch:
-            assert any(torch.equal(latents, each.to(latents.dtype)) for each in own), place
 
 
 def test_the_heads_are_trained_along_where_labels_are_known(
@@ -203,7 +179,7 @@ def draw_ahead(out: Path, basis: LatentBasis) -> None:
     training._settle(Task(out=out, plan=PLANS["tiny"], seed=1))
     basis.save(out / "latents.safetensors")
     (out / "scenes").mkdir()
-    dataset._draw_shard(out / "scenes", out / "latents.safetensors", 1, range(PLANS["tiny"].all_scenes))
+    dataset._draw_shard(out / "scenes", out / "latents.safetensors", 1, range(PLANS["tiny"].scenes))
 
 
 def test_a_run_keeps_to_its_arguments(
@@ -216,13 +192,13 @@ def test_a_run_keeps_to_its_arguments(
     assert json.loads(capsys.readouterr().out) == {"finished": False, "model": None}
     assert not (out / "model").exists()
     assert "the same command goes on from here" in (out / "train.log").read_text()
-    assert len(list(load_shard(out / "scenes", 0))) == PLANS["tiny"].all_scenes
+    assert len(list(load_shard(out / "scenes", 0))) == PLANS["tiny"].scenes
     with pytest.raises(
         TrainingError,
         match=r"seed 1, data drawn.*seed 2",
     ):
         train(Task(out=out, plan=PLANS["tiny"], seed=2), quiet, stop=lambda: True)
-    with pytest.raises(TrainingError, match="asked for is 9 and 1 steps"):
+    with pytest.raises(TrainingError, match="asked for is 9 steps"):
         train(Task(out=out, plan=replace(PLANS["tiny"], steps=9), seed=1), quiet, stop=lambda: True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("do not touch")
