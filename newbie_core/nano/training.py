@@ -60,8 +60,8 @@ class Plan:
     decoder_steps: int = 3_500
     encoder_steps: int = 500
     tagger_steps: int = 2_000
-    polish_scenes: int = 1_000
-    polish_steps: int = 1_300
+    polish_scenes: int = 2_000
+    polish_steps: int = 5_500
     batch: int = 16
 
 
