@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from newbie_core.errors import TrainingError
 from newbie_core.nano.scenes import SIZES
@@ -88,7 +88,7 @@ PLANS = {
         batch=4,
     ),
 }
-"""What fits two hours and a half, what reached more in five, and a run of a minute that shows the way."""
+"""Two hours and a half of two cores that multiply bf16, what takes longer, and a run of a minute that shows the way."""
 
 Report = Callable[[str], None]
 
@@ -267,8 +267,8 @@ def _settle(task: Task) -> None:
             raise TrainingError(f"{file}: not JSON: {error}; take another --out folder") from error
         if known != wanted:
             raise TrainingError(
-                f"{task.out}: holds another run ({_spoken(known)}), asked for is {_spoken(wanted)}; "
-                "give the same arguments to go on with it, or another --out folder"
+                f"{task.out}: holds another run ({_differences(known, wanted)}); give the arguments, and the release, "
+                "it began with to go on with it, or another --out folder"
             )
     elif any(task.out.iterdir()):
         raise TrainingError(f"{task.out}: is not empty and holds no training run; give another --out folder")
@@ -278,10 +278,15 @@ def _settle(task: Task) -> None:
         partial.replace(file)
 
 
-def _spoken(run: object) -> str:
-    if not isinstance(run, dict) or not isinstance(run.get("plan"), dict):
+def _differences(known: object, wanted: dict[str, Any]) -> str:
+    """Every setting of two runs that is not the same."""
+    if not isinstance(known, dict) or not isinstance(known.get("plan"), dict):
         return "unreadable"
-    return f"{run['plan'].get('steps')} steps, seed {run.get('seed')}, data {run.get('data') or 'drawn'}"
+    there, here = ({**run, **run["plan"], "data": run.get("data") or "drawn"} for run in (known, wanted))
+    names = [name for name in {**here, **there} if name != "plan" and there.get(name) != here.get(name)]
+    return ", ".join(
+        f"{name} {there.get(name, 'unknown')} instead of {here.get(name, 'none')}" for name in names
+    )
 
 
 def _prepare(task: Task, say: Report, stop: Callable[[], bool]) -> tuple[Vocabulary, list[Sample]] | None:

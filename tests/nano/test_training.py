@@ -195,11 +195,12 @@ def test_a_run_keeps_to_its_arguments(
     assert len(list(load_shard(out / "scenes", 0))) == PLANS["tiny"].scenes
     with pytest.raises(
         TrainingError,
-        match=r"seed 1, data drawn.*seed 2",
+        match=r"holds another run \(seed 1 instead of 2\);",
     ):
         train(Task(out=out, plan=PLANS["tiny"], seed=2), quiet, stop=lambda: True)
-    with pytest.raises(TrainingError, match="asked for is 9 steps"):
-        train(Task(out=out, plan=replace(PLANS["tiny"], steps=9), seed=1), quiet, stop=lambda: True)
+    other = replace(PLANS["tiny"], steps=9, polish_steps=5)
+    with pytest.raises(TrainingError, match=r"\(steps 4 instead of 9, polish_steps 2 instead of 5\);"):
+        train(Task(out=out, plan=other, seed=1), quiet, stop=lambda: True)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("do not touch")
     assert main(["nano", "train", "--out", str(tmp_path / "full"), "--plan", "tiny"]) == 2
